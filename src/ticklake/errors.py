@@ -1,0 +1,125 @@
+"""Every error that ticklake raises on purpose.
+
+    TicklakeError
+    ├── SettingsInvalid           a setting cannot be read
+    ├── HomeError
+    │   ├── HomeUnwritable        the home folder cannot be written
+    │   └── HomeVersionMismatch   another version of ticklake made the home
+    ├── StageLocked      retry    another process works on this stage
+    ├── DiskFull         retry    no space left: nothing acknowledged was lost
+    ├── RecordingInvalid          a recording cannot be replayed
+    │   └── RecordingTruncated    it ends in the middle
+    ├── LogCorrupt                a log segment cannot be read
+    ├── StoreUnavailable retry    the object store does not answer
+    ├── ObjectCorrupt             a landed object is not what was landed
+    ├── OffsetConflict            two different records claim one offset
+    ├── WarehouseBusy    retry    another process has the warehouse open
+    ├── BuildFailed               a model or a data test failed
+    ├── QueryInvalid              the SQL of a query is wrong
+    ├── SymbolUnknown             no trade of this symbol was ever recorded
+    ├── LedgerUnbalanced          a hop of the path has a residual
+    └── DemoFailed                what the demo promises did not hold
+
+`what` says what happened, with the value; `hint` the next thing to type or open. Bad data is
+not an error: it goes to quarantine and is counted.
+"""
+
+from typing import ClassVar
+
+
+class TicklakeError(Exception):
+    """Base of the tree. Caught in the CLI and nowhere else."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class SettingsInvalid(TicklakeError):
+    """A setting cannot be read; the message names it and where it came from."""
+
+
+class HomeError(TicklakeError):
+    """Something is wrong with the home folder."""
+
+
+class HomeUnwritable(HomeError):
+    """The home folder, or a folder in it, cannot be written."""
+
+
+class HomeVersionMismatch(HomeError):
+    """The home was made by a version with another layout."""
+
+
+class StageLocked(TicklakeError):
+    """Another process works on this stage of the same home."""
+
+    retryable = True
+    exit_code = 4
+
+
+class DiskFull(TicklakeError):
+    """The disk has no space left. What was acknowledged before is safe."""
+
+    retryable = True
+
+
+class RecordingInvalid(TicklakeError):
+    """A recording is not in a form that can be replayed."""
+
+
+class RecordingTruncated(RecordingInvalid):
+    """A recording ends in the middle. Nothing of it was sent."""
+
+
+class LogCorrupt(TicklakeError):
+    """A segment of the log cannot be read."""
+
+
+class StoreUnavailable(TicklakeError):
+    """The object store does not answer. Nothing was advanced."""
+
+    retryable = True
+
+
+class ObjectCorrupt(TicklakeError):
+    """A landed object's bytes are not what was landed."""
+
+
+class OffsetConflict(TicklakeError):
+    """Two different records claim one offset of one log."""
+
+
+class WarehouseBusy(TicklakeError):
+    """Another process has the warehouse open, longer than we wait."""
+
+    retryable = True
+    exit_code = 4
+
+
+class BuildFailed(TicklakeError):
+    """A model or a data test failed; the warehouse keeps its last good state of that model."""
+
+
+class QueryInvalid(TicklakeError):
+    """The warehouse refused the SQL of a query."""
+
+
+class SymbolUnknown(TicklakeError):
+    """No trade of this symbol is in the warehouse."""
+
+
+class LedgerUnbalanced(TicklakeError):
+    """A hop of the path holds more or less than the hop before it gave."""
+
+    exit_code = 3
+
+
+class DemoFailed(TicklakeError):
+    """A promise of the demo did not hold."""
+
+    exit_code = 3

@@ -1,0 +1,230 @@
+"""The log as a folder of SQLite files, one a segment, on one disk.
+
+    append    one transaction in the newest segment, synced: durable when it returns
+    roll      a full segment is checkpointed and closed; the next is named for its first offset
+    drop      old segments are deleted whole, never the newest: so no offset is ever used twice
+
+Takes      records, one partition
+Order      offsets ascend by one, across segments
+Guarantee  what append returned for survives a crash; a torn commit leaves nothing
+Raises     DiskFull (retryable), LogCorrupt
+"""
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from ticklake.contracts.faults import FaultPoint
+from ticklake.contracts.ports import LogRecord
+from ticklake.errors import DiskFull, LogCorrupt, TicklakeError
+from ticklake.logs import SEGMENT_DROPPED, SEGMENT_ROLLED, log_event
+
+PARTITION: Final = 0
+"""A SQLite log has one partition."""
+
+BEFORE_COMMIT: Final = FaultPoint("log.before_commit")
+AFTER_COMMIT: Final = FaultPoint("log.after_commit")
+SEGMENT_OPENED: Final = FaultPoint("log.segment_opened")
+SEGMENT_UNLINKED: Final = FaultPoint("log.segment_unlinked")
+
+_SCHEMA: Final = """
+create table if not exists segment (log_id text not null, first_offset integer not null);
+create table if not exists records (log_offset integer primary key, value blob not null);
+"""
+
+
+class SqliteLogWriter:
+    """The writing end. The caller holds the stage's lock, so that there is one."""
+
+    def __init__(self, folder: Path, *, segment_records: int) -> None:
+        self._folder = folder
+        self._segment_records = segment_records
+        segments = _segments(folder)
+        if segments:
+            self._open(segments[-1])
+        else:
+            self._create(log_id=uuid.uuid4().hex, first_offset=0)
+
+    def _open(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._connection = _connect(path)
+            self._connection.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
+            row = self._connection.execute("select log_id, first_offset from segment").fetchone()
+            if row is None:  # a crash between making the file and naming it: nothing was ever acknowledged in it
+                row = (self._log_id_of_older_segment(), int(path.stem))
+                self._connection.execute("insert into segment values (?, ?)", row)
+                self._connection.commit()
+            self.log_id, self._first_offset = str(row[0]), int(row[1])
+            newest = self._connection.execute("select max(log_offset) from records").fetchone()[0]
+        except sqlite3.Error as error:
+            raise _translate(error, path) from error
+        self._next_offset = self._first_offset if newest is None else int(newest) + 1
+
+    def _log_id_of_older_segment(self) -> str:
+        older = [path for path in _segments(self._folder) if path != self._path]
+        return read_log_id(older[-1]) if older else uuid.uuid4().hex
+
+    def _create(self, *, log_id: str, first_offset: int) -> None:
+        path = self._folder / f"{first_offset:020d}.sqlite"
+        self._path = path
+        try:
+            self._connection = _connect(path)
+            SEGMENT_OPENED.reach()
+            self._connection.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
+            self._connection.execute("insert into segment values (?, ?)", (log_id, first_offset))
+            self._connection.commit()
+        except sqlite3.Error as error:
+            raise _translate(error, path) from error
+        self.log_id, self._first_offset, self._next_offset = log_id, first_offset, first_offset
+
+    def append(self, records: Sequence[bytes]) -> int:
+        """Make records durable, in order; give the offset of the first. Raises DiskFull: then none was written."""
+        if self._next_offset - self._first_offset >= self._segment_records:
+            self._roll()
+        first = self._next_offset
+        try:
+            self._connection.executemany("insert into records values (?, ?)", enumerate(records, first))
+            BEFORE_COMMIT.reach()
+            self._connection.commit()
+        except sqlite3.Error as error:
+            self._connection.rollback()
+            raise _translate(error, self._path) from error
+        AFTER_COMMIT.reach()
+        self._next_offset = first + len(records)
+        return first
+
+    def _roll(self) -> None:
+        self._connection.execute("pragma wal_checkpoint(truncate)")
+        self._connection.close()
+        self._create(log_id=self.log_id, first_offset=self._next_offset)
+        log_event(SEGMENT_ROLLED, first_offset=self._next_offset)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+class SqliteLog:
+    """The reading end; any number of them, beside a writer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open_path: Path | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def log_id(self) -> str:
+        """The id of the log, or empty while nothing was ever written."""
+        segments = _segments(self._folder)
+        return read_log_id(segments[-1]) if segments else ""
+
+    def partitions(self) -> Sequence[int]:
+        """The one partition."""
+        return (PARTITION,)
+
+    def begin_offset(self, partition: int) -> int:
+        """The first offset of the oldest segment."""
+        segments = _segments(self._folder)
+        return int(segments[0].stem) if segments and partition == PARTITION else 0
+
+    def end_offset(self, partition: int) -> int:
+        """One past the newest durable record."""
+        segments = _segments(self._folder)
+        if not segments or partition != PARTITION:
+            return 0
+        newest = self._select(segments[-1], "select max(log_offset) from records")[0][0]
+        return int(segments[-1].stem) if newest is None else int(newest) + 1
+
+    def read(self, partition: int, offset: int, *, max_records: int) -> list[LogRecord]:
+        """Records from `offset` on, from one segment at a time; empty at the end."""
+        if partition != PARTITION:
+            return []
+        segments = _segments(self._folder)
+        holding = [path for path in segments if int(path.stem) <= offset][-1:]
+        for path in holding + [path for path in segments if int(path.stem) > offset]:
+            rows = self._select(
+                path,
+                "select log_offset, value from records where log_offset >= ? order by log_offset limit ?",
+                (offset, max_records),
+            )
+            if rows:
+                return [LogRecord(row_offset, value) for row_offset, value in rows]
+        return []
+
+    def drop_before(self, offset: int) -> int:
+        """Delete the segments whose records all lie before `offset`, but the newest; give how many."""
+        segments = _segments(self._folder)
+        dropped = 0
+        for path, following in zip(segments, segments[1:], strict=False):
+            if int(following.stem) > offset:
+                break
+            self.close()
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+            SEGMENT_UNLINKED.reach()
+            dropped += 1
+            log_event(SEGMENT_DROPPED, segment=path.name)
+        return dropped
+
+    def size_bytes(self) -> int:
+        """What the segments take on disk."""
+        return sum(path.stat().st_size for path in self._folder.glob("*.sqlite*"))
+
+    def close(self) -> None:
+        """Let go of the open segment."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._open_path = None, None
+
+    def _select(self, path: Path, sql: str, parameters: tuple[int, ...] = ()) -> list[tuple[int, bytes]]:
+        try:
+            if self._open_path != path:
+                self.close()
+                self._connection, self._open_path = _connect(path), path
+            assert self._connection is not None  # noqa: S101 — for the type checker
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # its writer has made the file and not yet the tables
+                return [(None, b"")] if "max(" in sql else []  # type: ignore[list-item]
+            raise _translate(error, path) from error
+        except sqlite3.Error as error:
+            raise _translate(error, path) from error
+
+
+def read_log_id(path: Path) -> str:
+    """Read the log's id out of a segment. Raises LogCorrupt."""
+    try:
+        with closing(_connect(path)) as connection:
+            row = connection.execute("select log_id from segment").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return ""
+        raise _translate(error, path) from error
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
+    return "" if row is None else str(row[0])
+
+
+def _segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.sqlite"))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=30, check_same_thread=False)
+
+
+def _translate(error: sqlite3.Error, path: Path) -> TicklakeError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"} or name.startswith("SQLITE_IOERR_TRUNC"):
+        return DiskFull(
+            f"the log at {path.parent} cannot grow: {error}",
+            hint="free some space and run the command again: what was acknowledged is safe, the rest is sent again",
+        )
+    return LogCorrupt(
+        f"the log segment {path} cannot be used: {error} ({name})",
+        hint="ticklake doctor tells what was landed already; move the segment aside to go on without the rest of it",
+    )

@@ -1,0 +1,53 @@
+"""Log events: constants in the past tense, data in fields, one JSON object a line on stderr.
+
+    log_event(OBJECT_LANDED, key=key, records=1200)
+
+Quiet by default: people read progress and results, machines read `TICKLAKE_LOG__LEVEL=info`.
+"""
+
+import json
+import logging
+from typing import Any, Final
+
+LOGGER: Final = logging.getLogger("ticklake")
+
+HOME_CREATED: Final = "home_created"
+RECORDING_OPENED: Final = "recording_opened"
+RECORDING_REPLAYED: Final = "recording_replayed"
+SEGMENT_ROLLED: Final = "segment_rolled"
+SEGMENT_DROPPED: Final = "segment_dropped"
+OBJECT_LANDED: Final = "object_landed"
+OBJECT_ADOPTED: Final = "object_adopted"
+OFFSETS_LOST: Final = "offsets_lost"
+OBJECTS_LOADED: Final = "objects_loaded"
+OBJECT_QUARANTINED: Final = "object_quarantined"
+OVERLAP_TRIMMED: Final = "overlap_trimmed"
+MODELS_BUILT: Final = "models_built"
+
+
+def log_event(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Record that something happened."""
+    LOGGER.log(level, event, extra={"fields": fields})
+
+
+def warn_event(event: str, **fields: Any) -> None:
+    """Record something that an operator should look at."""
+    log_event(event, level=logging.WARNING, **fields)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: when, how grave, what, and its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one event."""
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        return json.dumps({"at": record.created, "level": record.levelname.lower(), "event": record.getMessage(), **fields}, default=str)
+
+
+def start_logging(level: str) -> None:
+    """Send events of a level and above to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level.upper())
+    LOGGER.propagate = False

@@ -1,0 +1,1 @@
+"""Immutable objects, in a folder or in any S3."""

@@ -1,0 +1,1 @@
+"""Landed objects to bronze, and dbt from there to gold."""

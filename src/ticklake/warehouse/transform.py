@@ -1,0 +1,116 @@
+"""Run the dbt project in this process, quietly, and say what failed.
+
+    find      the project: inside the wheel, or beside `src` in a checkout
+    parse     once a process; later runs reuse the manifest
+    build     models and their data tests in the order of the graph
+
+Raises     BuildFailed, DiskFull (retryable)
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from ticklake.contracts.faults import FaultPoint
+from ticklake.errors import BuildFailed, DiskFull
+from ticklake.warehouse.ports import OnProgress, Warehouse
+
+NODE_FINISHED: Final = FaultPoint("build.node_finished")
+
+
+def find_project() -> Path:
+    """Where the dbt project lies."""
+    package = Path(__file__).parents[1]
+    inside = package / "transform"
+    return inside if inside.exists() else package.parents[1] / "transform"
+
+
+def hash_project(project: Path) -> str:
+    """Give one hash of all that decides what the models make: SQL, seeds, YAML."""
+    digest = hashlib.sha256()
+    for path in sorted(project.rglob("*")):
+        if path.is_file() and path.suffix in {".sql", ".csv", ".yml"}:
+            digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Transform:
+    """The dbt project against one warehouse."""
+
+    def __init__(self, warehouse: Warehouse, folder: Path) -> None:
+        self._warehouse = warehouse
+        self._folder = folder
+        self._project = find_project()
+        self._manifest: Any = None
+        self.sha256 = hash_project(self._project)
+
+    def build(self, *, full: bool, tested_from: int, on_progress: OnProgress) -> None:
+        """Build all models and test them: touched rows from load `tested_from` on, or with `full` all.
+
+        Raises BuildFailed with the first node that failed, DiskFull.
+        """
+        arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps({"tested_from": tested_from})]
+        if full:
+            arguments.append("--full-refresh")
+        else:
+            arguments += ["--exclude-resource-type", "seed", "--exclude", "tag:full"]
+        self.run(arguments, on_progress)
+
+    def run(self, arguments: list[str], on_progress: OnProgress = lambda *_: None) -> None:
+        """Run one dbt command on the project."""
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415 — two seconds that only a build should pay
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        profile = {"ticklake": {"target": "home", "outputs": {"home": self._warehouse.profile()}}}
+        (self._folder / "profiles.yml").write_text(json.dumps(profile))
+        folders = [
+            *("--project-dir", str(self._project), "--profiles-dir", str(self._folder)),
+            *("--target-path", str(self._folder / "target"), "--log-path", str(self._folder / "logs")),
+            *("--log-level", "none", "--log-level-file", "warn", "--no-version-check"),
+        ]
+        try:
+            runner = dbtRunner(manifest=self._manifest, callbacks=[_follow(on_progress)])
+            if self._manifest is None:
+                parsed = runner.invoke(["parse", *folders])
+                _raise_failure(parsed)
+                self._manifest = parsed.result
+                runner = dbtRunner(manifest=self._manifest, callbacks=[_follow(on_progress)])
+            _raise_failure(runner.invoke([*arguments, *folders]))
+        finally:
+            self._warehouse.release()
+
+
+def _follow(on_progress: OnProgress) -> Callable[[Any], None]:
+    """Tell about each node that dbt finishes."""
+
+    def follow(event: Any) -> None:
+        if event.info.name == "NodeFinished":
+            NODE_FINISHED.reach()
+        elif event.info.name in {"LogModelResult", "LogTestResult", "LogSeedResult"}:
+            total = event.data.num_models if event.info.name == "LogTestResult" else event.data.total
+            on_progress(event.data.node_info.node_name, event.data.index, total)
+
+    return follow
+
+
+def _raise_failure(outcome: Any) -> None:
+    if outcome.success:
+        return
+    failed = [
+        (node.node.name, str(node.message or node.status).strip())
+        for node in getattr(outcome.result, "results", None) or []
+        if node.status in {"error", "fail", "runtime error"}
+    ] or [("dbt", str(outcome.exception).strip())]
+    name, message = failed[0]
+    if "No space left" in message or "not enough disk space" in message or "File too large" in message:
+        raise DiskFull(
+            f"the warehouse cannot grow while {name} is built: {message.splitlines()[0]}",
+            hint="free some space and run ticklake build again: it goes on from the last committed model",
+        )
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    raise BuildFailed(
+        f"{name} failed{more}: {message}",
+        hint="dbt's log is in warehouse/dbt/logs of the home; after a mend, ticklake build --full makes all of it again from bronze",
+    )

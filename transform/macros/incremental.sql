@@ -1,0 +1,75 @@
+{#
+    Incremental, one way everywhere (DESIGN section 5).
+
+    A load is a transaction that brought new frames; load ids ascend in the order of arrival. The model `touched`
+    says which (feed, symbol, bucket) each load changed. Every incremental model remembers the last load that it
+    has seen, declares its reach, and replaces exactly the rows that lie within reach of what was touched since.
+
+    reach = 'bucket'    the five minutes themselves
+    reach = 'day'       the symbol's whole trading day
+    reach = 'session'   the feed's whole connection
+#}
+
+{% macro create_watermarks() %}
+    create schema if not exists silver;
+    create table if not exists silver.watermarks (model varchar not null, load_id bigint not null)
+{% endmacro %}
+
+
+{# The last load that a model has seen; 0 where it is built from the beginning. #}
+{% macro watermark(model_name) -%}
+    {%- set relation = adapter.get_relation(target.database, 'silver', model_name)
+        or adapter.get_relation(target.database, 'gold', model_name) -%}
+    {%- if flags.FULL_REFRESH or not execute or relation is none -%}
+        0
+    {%- else -%}
+        (select coalesce(max(load_id), 0) from silver.watermarks where model = '{{ model_name }}')
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# A post-hook of every incremental model: in the same transaction as its rows. #}
+{% macro advance_watermark() %}
+    delete from silver.watermarks where model = '{{ model.name }}';
+    insert into silver.watermarks
+    select '{{ model.name }}' as model, coalesce(max(load_id), 0) as load_id from {{ source('landed', 'loads') }}
+{% endmacro %}
+
+
+{# The columns that name one unit of a reach. #}
+{% macro reach_columns(reach) -%}
+    {{ return({
+        'bucket': ['feed', 'symbol', 'bucket'],
+        'day': ['feed', 'symbol', 'trading_date'],
+        'session': ['feed', 'session'],
+    }[reach]) }}
+{%- endmacro %}
+
+
+{# Select the units within reach of what was touched since the model's watermark. #}
+{% macro touched_units(model_name, reach) -%}
+    select distinct {{ reach_columns(reach) | join(', ') }}
+    from {{ ref('touched') if reach != 'session' else ref('recorded_frames') }}
+    where load_id > {{ watermark(model_name) }}
+{%- endmacro %}
+
+
+{# A condition on the rows that a model reads: all of them, or those within reach of what was touched. #}
+{% macro within_reach(reach) -%}
+    {%- if is_incremental() -%}
+        ({{ reach_columns(reach) | join(', ') }}) in ({{ touched_units(this.identifier, reach) }})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The strategy `replace_reach`: delete what lies within reach, insert what was made of it. One transaction. #}
+{% macro get_incremental_replace_reach_sql(arg_dict) %}
+    {%- set reach = config.require('reach') %}
+    delete from {{ arg_dict['target_relation'] }}
+    where ({{ reach_columns(reach) | join(', ') }}) in ({{ touched_units(model.name, reach) }});
+
+    insert into {{ arg_dict['target_relation'] }} by name
+    select * from {{ arg_dict['temp_relation'] }};
+{% endmacro %}

@@ -1,0 +1,68 @@
+{# grain: one print that was loaded since the last build, judged by itself: log_id, log_partition, log_offset, print_index #}
+{{ config(materialized='table') }}
+
+{%- set earliest_ms = 631152000000 %}  {#- 1990-01-01 -#}
+{%- set future_ms = 60000 %}
+
+with parsed_prints as (
+
+    select * from {{ ref('finnhub_prints') }}
+
+),
+
+timed_prints as (
+
+    select
+        *,
+        {{ integer_divide('received_ns', 1000000) }} as received_ms
+    from parsed_prints
+
+),
+
+judged_prints as (
+
+    select
+        *,
+        case
+            when problem is not null then problem
+            when price <= 0 then 'price_not_positive'
+            when size < 0 then 'size_negative'
+            when traded_ms between {{ earliest_ms }} and received_ms + {{ future_ms }} then null
+            when traded_ms * 1000 between {{ earliest_ms }} and received_ms + {{ future_ms }} then 'time_in_seconds'
+            when
+                {{ integer_divide('traded_ms', 1000) }} between {{ earliest_ms }} and received_ms + {{ future_ms }}
+                then 'time_in_microseconds'
+            when traded_ms < {{ earliest_ms }} then 'time_before_1990'
+            else 'time_in_future'
+        end as reason
+    from timed_prints
+
+),
+
+placed_prints as (
+
+    select
+        load_id,
+        log_id,
+        log_partition,
+        log_offset,
+        print_index,
+        feed,
+        session,
+        seq,
+        symbol,
+        conditions,
+        reason,
+        case
+            when reason is null then cast({{ integer_divide('traded_ms', 300000) }} as integer)
+            else cast({{ integer_divide('received_ms', 300000) }} as integer)
+        end as bucket,
+        price,
+        size,
+        traded_ms,
+        received_ns
+    from judged_prints
+
+)
+
+select * from placed_prints

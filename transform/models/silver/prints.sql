@@ -1,0 +1,167 @@
+{# grain: one print with its verdict: log_id, log_partition, log_offset, print_index #}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_reach',
+        reach='bucket',
+        post_hook='{{ advance_watermark() }}',
+    )
+}}
+
+with new_prints as (
+
+    select * from {{ ref('new_prints') }}
+
+),
+
+market_days as (
+
+    select * from {{ ref('market_days') }}
+
+),
+
+{% if is_incremental() -%}
+prints_to_judge as (
+
+    select * from new_prints
+    union all by name
+    select
+        log_id,
+        log_partition,
+        log_offset,
+        print_index,
+        load_id,
+        feed,
+        session,
+        seq,
+        symbol,
+        conditions,
+        own_reason as reason,
+        bucket,
+        price,
+        size,
+        traded_ms,
+        received_ns
+    from {{ this }}
+    where {{ within_reach('bucket') }}
+
+),
+{%- else -%}
+prints_to_judge as (
+
+    select * from new_prints
+
+),
+{%- endif %}
+
+resent_frames as (
+
+    select
+        session,
+        seq,
+        min({{ copy_key() }}) as first_copy
+    from prints_to_judge
+    group by session, seq
+    having min({{ copy_key() }}) <> max({{ copy_key() }})
+
+),
+
+judged_prints as (
+
+    select
+        prints_to_judge.*,
+        case
+            when {{ copy_key('prints_to_judge') }} <> resent_frames.first_copy then 'duplicate'
+            when prints_to_judge.reason is not null then 'quarantined'
+            else 'trade'
+        end as verdict
+    from prints_to_judge
+    left join resent_frames
+        on prints_to_judge.session = resent_frames.session and prints_to_judge.seq = resent_frames.seq
+
+),
+
+ordered_prints as (
+
+    select
+        *,
+        traded_ms * 1048576 + row_number() over (
+            partition by feed, symbol, traded_ms, verdict
+            order by received_ns, session, seq, print_index, log_id, log_partition, log_offset
+        ) as order_key
+    from judged_prints
+    where verdict = 'trade'
+    union all by name
+    select *, cast(null as bigint) as order_key
+    from judged_prints
+    where verdict <> 'trade'
+
+),
+
+placed_buckets as (
+
+    select distinct
+        bucket,
+        {{ is_continuous('symbol') }} as is_continuous,
+        {{ bucket_start('bucket') }} as start_at,
+        {{ trading_date('symbol', 'bucket') }} as trading_date
+    from (select distinct symbol, bucket from ordered_prints)
+
+),
+
+labelled_buckets as (
+
+    select
+        placed_buckets.bucket,
+        placed_buckets.is_continuous,
+        placed_buckets.trading_date,
+        case
+            when placed_buckets.is_continuous then 'continuous'
+            when placed_buckets.start_at < market_days.open_at then 'pre'
+            when placed_buckets.start_at < market_days.close_at then 'regular'
+            when market_days.close_at is not null then 'post'
+            else 'closed'
+        end as market_session
+    from placed_buckets
+    left join market_days
+        on placed_buckets.start_at >= market_days.pre_open_at and placed_buckets.start_at < market_days.post_close_at
+
+),
+
+final as (
+
+    select
+        ordered_prints.log_id,
+        ordered_prints.log_partition,
+        ordered_prints.log_offset,
+        ordered_prints.print_index,
+        ordered_prints.load_id,
+        ordered_prints.feed,
+        ordered_prints.symbol,
+        ordered_prints.bucket,
+        ordered_prints.session,
+        ordered_prints.seq,
+        ordered_prints.order_key,
+        ordered_prints.conditions,
+        ordered_prints.verdict,
+        case ordered_prints.verdict
+            when 'duplicate' then 'resent_frame'
+            else ordered_prints.reason
+        end as reason,
+        ordered_prints.reason as own_reason,
+        labelled_buckets.market_session,
+        ordered_prints.price,
+        ordered_prints.size,
+        labelled_buckets.trading_date,
+        ordered_prints.traded_ms,
+        ordered_prints.received_ns
+    from ordered_prints
+    inner join labelled_buckets
+        on
+            ordered_prints.bucket = labelled_buckets.bucket
+            and ({{ is_continuous('ordered_prints.symbol') }}) = labelled_buckets.is_continuous
+    order by ordered_prints.bucket, ordered_prints.symbol, ordered_prints.order_key
+
+)
+
+select * from final
