@@ -56,8 +56,9 @@
 
 {# A condition on the rows that a model reads: all of them, or those within reach of what was touched. #}
 {% macro within_reach(reach) -%}
+    {%- set units = touched_units(model.name, reach) -%}  {#- outside the branch, so that dbt sees the ref -#}
     {%- if is_incremental() -%}
-        ({{ reach_columns(reach) | join(', ') }}) in ({{ touched_units(this.identifier, reach) }})
+        ({{ reach_columns(reach) | join(', ') }}) in ({{ units }})
     {%- else -%}
         true
     {%- endif -%}

@@ -72,12 +72,18 @@ class Builder:
             while not should_stop():
                 with self._turn():
                     state = self._warehouse.transform_state()
-                    built.is_full = full or state.transform_sha256 != self._transform.sha256
+                    is_first = not state.transform_sha256
+                    built.is_full = full or (not is_first and state.transform_sha256 != self._transform.sha256)
                     has_loaded = self._load_one(built, batch_records, everything=built.is_full)
                     newest = self._warehouse.newest_load_id()
-                    if not has_loaded and not built.is_full and state.tested_load_id >= newest:
+                    if not (has_loaded or built.is_full or is_first or state.tested_load_id < newest):
                         break
-                    self._transform.build(full=built.is_full, tested_from=state.tested_load_id + 1, on_progress=on_progress)
+                    self._transform.build(
+                        full=built.is_full,
+                        with_seeds=is_first,
+                        tested_from=state.tested_load_id + 1,
+                        on_progress=on_progress,
+                    )
                     self._warehouse.record_transform(TransformState(self._transform.sha256, newest))
                 built.batches += 1
                 log_event(MODELS_BUILT, load_id=newest, is_full=built.is_full)

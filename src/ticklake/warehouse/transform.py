@@ -46,7 +46,7 @@ class Transform:
         self._manifest: Any = None
         self.sha256 = hash_project(self._project)
 
-    def build(self, *, full: bool, tested_from: int, on_progress: OnProgress) -> None:
+    def build(self, *, full: bool, with_seeds: bool, tested_from: int, on_progress: OnProgress) -> None:
         """Build all models and test them: touched rows from load `tested_from` on, or with `full` all.
 
         Raises BuildFailed with the first node that failed, DiskFull.
@@ -54,7 +54,7 @@ class Transform:
         arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps({"tested_from": tested_from})]
         if full:
             arguments.append("--full-refresh")
-        else:
+        elif not with_seeds:
             arguments += ["--exclude-resource-type", "seed", "--exclude", "tag:full"]
         self.run(arguments, on_progress)
 

@@ -32,6 +32,7 @@ new_sessions as (
 
 ),
 
+{% set reached = within_reach('session') -%}
 {% if is_incremental() -%}
 known_sessions as (
 
@@ -48,7 +49,7 @@ known_sessions as (
         first_received_ns,
         last_received_ns
     from {{ this }}
-    where {{ within_reach('session') }}
+    where {{ reached }}
 
 ),
 {%- else -%}

@@ -20,6 +20,7 @@ market_days as (
 
 ),
 
+{% set reached = within_reach('bucket') -%}
 {% if is_incremental() -%}
 prints_to_judge as (
 
@@ -43,7 +44,7 @@ prints_to_judge as (
         traded_ms,
         received_ns
     from {{ this }}
-    where {{ within_reach('bucket') }}
+    where {{ reached }}
 
 ),
 {%- else -%}
