@@ -19,7 +19,7 @@ import msgspec
 
 from ticklake.contracts.faults import FaultPoint
 from ticklake.contracts.frame import read_record_id
-from ticklake.contracts.objects import ObjectKey, partition_prefix
+from ticklake.contracts.objects import LossKey, ObjectKey, partition_prefix
 from ticklake.contracts.ports import Log, LogRecord, ObjectStore
 from ticklake.errors import OffsetConflict
 from ticklake.contracts.codec import decode_object, encode_object
@@ -91,6 +91,20 @@ class Lander:
             self._log_id = log_id
             self._next_offset = resume_offset(self._store, log_id, self._partition)
             self._pending, self._pending_bytes = [], 0
+            self._check_continuity()
+
+    def _check_continuity(self) -> None:
+        """Refuse a log that is not the one that was landed: an old copy would give the same offsets to other records."""
+        last_landed = self._next_offset - 1
+        if last_landed < self._log.begin_offset(self._partition):
+            return
+        logged = self._log.read(self._partition, last_landed, max_records=1)
+        key, last_line = last_object(self._store, self._log_id, self._partition)
+        if not logged or logged[0].offset != last_landed or logged[0].value != last_line:
+            raise OffsetConflict(
+                f"{key} ends at offset {last_landed} with a record that the log has not at that offset",
+                hint="the log was restored from an old copy: move its folder aside, a new one begins a new epoch",
+            )
 
     def _batches(self, *, flush: bool) -> Iterator[list[LogRecord]]:
         while records := self._log.read(self._partition, self._read_from, max_records=READ_RECORDS):
@@ -126,7 +140,9 @@ class Lander:
     def _create(self, batch: list[LogRecord]) -> None:
         first_offset = batch[0].offset
         if first_offset > self._next_offset:
-            warn_event(OFFSETS_LOST, log_id=self._log_id, first=self._next_offset, last=first_offset - 1)
+            loss = LossKey(self._log_id, self._partition, self._next_offset, first_offset - 1)
+            self._store.create(str(loss), b'{"cause":"the log has no records at these offsets"}\n')
+            warn_event(OFFSETS_LOST, log_id=self._log_id, first=loss.first_offset, last=loss.last_offset)
         key = str(ObjectKey(self._log_id, self._partition, first_offset))
         data = encode_object([record.value for record in batch])
         OBJECT_ENCODED.reach()
@@ -154,9 +170,17 @@ class Lander:
 
 def resume_offset(store: ObjectStore, log_id: str, partition: int) -> int:
     """Give the first offset after a partition's last object. Raises ObjectCorrupt if that one cannot be read."""
-    last = ""
-    for key in store.list(partition_prefix(log_id, partition)):
-        last = key
-    if not last:
+    key = _last_key(store, log_id, partition)
+    if not key:
         return 0
-    return ObjectKey.parse(last).first_offset + decode_object(last, store.read(last)).count(b"\n")
+    return ObjectKey.parse(key).first_offset + decode_object(key, store.read(key)).count(b"\n")
+
+
+def last_object(store: ObjectStore, log_id: str, partition: int) -> tuple[str, bytes]:
+    """Give the key and the last record of a partition's last object; both empty if there is none."""
+    key = _last_key(store, log_id, partition)
+    return key, decode_object(key, store.read(key)).splitlines()[-1] if key else b""
+
+
+def _last_key(store: ObjectStore, log_id: str, partition: int) -> str:
+    return max(store.list(partition_prefix(log_id, partition)), default="")

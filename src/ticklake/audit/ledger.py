@@ -1,0 +1,165 @@
+"""The conservation ledger: one balanced line a hop.
+
+    log → landing      offsets logged  = landed + pending + recorded as lost
+    landing → bronze   records landed  = in bronze + in quarantined objects + waiting for a build
+    bronze → silver    prints parsed   = trades + duplicates + quarantined
+    silver → gold      trades in size  = the trade counts of each bar length, through the lens all_prints
+
+Takes      the log, the store, and read-only SQL
+Guarantee  both sides of a line are counted in different places; the residual is what they differ by
+Raises     WarehouseBusy (retryable)
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from ticklake.contracts.codec import decode_object
+from ticklake.contracts.objects import LANDING_PREFIX, LOSS_PREFIX, LossKey, ObjectKey
+from ticklake.contracts.ports import Log, ObjectStore, Query, QueryResult
+from ticklake.errors import ObjectCorrupt, QueryInvalid
+
+BAR_TABLES: Final = ("bars_1m", "bars_5m", "bars_1d")
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One line: what went in, and where it is."""
+
+    name: str
+    unit: str
+    total: int
+    parts: dict[str, int]
+
+    @property
+    def residual(self) -> int:
+        """What went in and is nowhere; negative if more came out."""
+        return self.total - sum(self.parts.values())
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether everything is accounted for."""
+        return self.residual == 0
+
+
+class _Object(msgspec.Struct, order=True):
+    first_offset: int
+    records: int | None
+    is_loaded: bool
+    is_quarantined: bool
+
+
+Partition = tuple[str, int]
+
+
+def balance(log: Log, store: ObjectStore, query: Query) -> list[Hop]:
+    """Count every hop."""
+    manifest = _rows(query, "select object_key, records - trimmed from bronze.landed_objects")
+    quarantined = {key for (key,) in _rows(query, "select object_key from bronze.quarantined_objects")}
+    partitions = _survey(store, dict(manifest), quarantined)
+    hops = [_balance_landing(log, store, partitions), _balance_bronze(partitions, dict(manifest))]
+    if _rows(query, "select 1 from information_schema.tables where table_schema = 'silver' and table_name = 'prints'"):
+        hops.append(_balance_silver(query))
+        hops.extend(_balance_gold(query))
+    return hops
+
+
+def _survey(store: ObjectStore, manifest: dict[str, int], quarantined: set[str]) -> dict[Partition, list[_Object]]:
+    """Give each partition's objects in order; the length of a broken one is told by the next."""
+    partitions: dict[Partition, list[_Object]] = {}
+    for name in store.list(LANDING_PREFIX):
+        key = ObjectKey.parse(name)
+        records: int | None
+        if name in manifest:
+            records = manifest[name]
+        else:
+            records = _count_records(store, name)
+        found = _Object(key.first_offset, records, is_loaded=name in manifest, is_quarantined=name in quarantined or records is None)
+        partitions.setdefault((key.log_id, key.partition), []).append(found)
+    for objects in partitions.values():
+        objects.sort()
+        for each, following in zip(objects, [*objects[1:], None], strict=True):
+            if each.records is None:
+                each.records = following.first_offset - each.first_offset if following else 0
+    return partitions
+
+
+def _count_records(store: ObjectStore, name: str) -> int | None:
+    try:
+        return decode_object(name, store.read(name)).count(b"\n")
+    except ObjectCorrupt:
+        return None
+
+
+def _balance_landing(log: Log, store: ObjectStore, partitions: dict[Partition, list[_Object]]) -> Hop:
+    losses = [LossKey.parse(key) for key in store.list(LOSS_PREFIX)]
+    lost = sum(loss.last_offset - loss.first_offset + 1 for loss in losses)
+    landed = sum(_count(objects) for objects in partitions.values())
+    logged = pending = 0
+    ends = {place: _end(objects) for place, objects in partitions.items()}
+    log_id = log.log_id
+    for partition in log.partitions() if log_id else ():
+        end = log.end_offset(partition)
+        landed_to = ends.pop((log_id, partition), 0)
+        logged += end
+        pending += max(0, end - max(landed_to, log.begin_offset(partition) if landed_to == 0 else 0))
+    logged += sum(ends.values())
+    return Hop("log → landing", "offsets", logged, {"landed": landed, "pending": pending, "lost": lost})
+
+
+def _balance_bronze(partitions: dict[Partition, list[_Object]], manifest: dict[str, int]) -> Hop:
+    objects = [each for of_partition in partitions.values() for each in of_partition]
+    parts = {
+        "in bronze": sum(manifest.values()),
+        "quarantined": sum(each.records or 0 for each in objects if each.is_quarantined and not each.is_loaded),
+        "waiting": sum(each.records or 0 for each in objects if not (each.is_loaded or each.is_quarantined)),
+    }
+    return Hop("landing → bronze", "records", _count(objects), parts)
+
+
+def _balance_silver(query: Query) -> Hop:
+    seen_to = "(select coalesce(max(load_id), 0) from silver.watermarks where model = 'prints')"
+    parsed = f"""
+        select coalesce(sum(case
+            when kind = 'control' then 0
+            when kind = 'raw' or json_type(frame) <> 'OBJECT' then 1
+            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+            when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
+            when frame ->> '$.type' <> 'trade' then 0
+            when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
+            else json_array_length(frame, '$.data')
+        end), 0)
+        from bronze.frames where load_id <= {seen_to}
+    """
+    verdicts = dict(_rows(query, "select verdict, count(*) from silver.prints group by verdict"))
+    parts = {
+        "trades": verdicts.get("trade", 0),
+        "duplicates": verdicts.get("duplicate", 0),
+        "quarantined": verdicts.get("quarantined", 0),
+    }
+    return Hop("bronze → silver", "prints", int(_rows(query, parsed)[0][0]), parts)
+
+
+def _balance_gold(query: Query) -> Iterable[Hop]:
+    trades = int(_rows(query, "select count(*) from silver.prints where verdict = 'trade' and size > 0")[0][0])
+    for table in BAR_TABLES:
+        counted = _rows(query, f"select coalesce(sum(trade_count), 0) from gold.{table} where lens = 'all_prints'")[0][0]  # noqa: S608 — our own names
+        yield Hop(f"silver → {table}", "trades", trades, {"in bars": int(counted)})
+
+
+def _rows(query: Query, sql: str) -> list[tuple[str, int]]:
+    try:
+        result: QueryResult = query(sql)
+    except QueryInvalid as error:
+        if "there is no warehouse" in error.what:
+            return []
+        raise
+    return result.rows  # type: ignore[return-value]
+
+
+def _count(objects: Iterable[_Object]) -> int:
+    return sum(each.records or 0 for each in objects)
+
+
+def _end(objects: list[_Object]) -> int:
+    return objects[-1].first_offset + (objects[-1].records or 0)

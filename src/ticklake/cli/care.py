@@ -1,0 +1,55 @@
+"""Is it well, and how is it set: doctor, config show."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from ticklake.cli.output import print_json, print_result
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Look at home, disk, store, landing and clock; exit with 1 if anything is wrong, and say the mend."""
+    from ticklake.audit.doctor import Finding, check_clock, check_last_objects, check_space, check_store  # noqa: PLC0415
+    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
+    from ticklake.landing.land import resume_offset  # noqa: PLC0415
+
+    lake = Lake.at(context.obj).open()
+    findings = [
+        Finding("home", is_good=True, found=f"{lake.home.root} is writable, its layout is ours"),
+        check_space(lake.home.root),
+        check_store(lake.store),
+        check_last_objects(lake.log, lake.store, resume_offset),
+        check_clock(lake.clock, lake.log),
+    ]
+    if as_json:
+        print_json([msgspec.to_builtins(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = click.style("✓", fg="green") if finding.is_good else click.style("✗", fg="red")
+            click.echo(f"{mark} {finding.check:<8} {finding.found}")
+            if not finding.is_good:
+                click.echo(f"           {click.style('mend:', fg='cyan')} {finding.mend}")
+    if not all(finding.is_good for finding in findings):
+        context.exit(1)
+
+
+@click.group()
+def config() -> None:
+    """How the lake is set."""
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def show(home: Path | None, as_json: bool) -> None:
+    """Print every setting, its value, and where it came from."""
+    from ticklake.contracts.ports import QueryResult  # noqa: PLC0415
+    from ticklake.settings import explain_settings, read_settings  # noqa: PLC0415
+
+    rows = explain_settings(read_settings(home), home_is_flag=home is not None)
+    result = QueryResult(list(rows[0]), [tuple(row.values()) for row in rows])
+    print_result(result, "json" if as_json else "table")

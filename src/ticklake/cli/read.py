@@ -1,0 +1,139 @@
+"""What there is: bars, query, ledger, status. They answer while `run` works."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ticklake.cli.output import FORMATS, print_json, print_result
+
+FORMAT = click.option("--format", "output_format", type=click.Choice(FORMATS), default="table", help="How to print.", show_default=True)
+JSON = click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object a line.")
+
+
+@click.command()
+@click.argument("symbols", nargs=-1, metavar="SYMBOL…")
+@click.option("--interval", type=click.Choice(("1m", "5m", "1d")), default="5m", help="Length of a bar.", show_default=True)
+@click.option("--lens", default="sip", help="The rules by which prints count.", show_default=True)
+@click.option("--from", "from_at", type=click.DateTime(), help="Bars that start at or after this, UTC.")
+@click.option("--to", "to_at", type=click.DateTime(), help="Bars that start before this, UTC.")
+@click.option("--last", type=click.IntRange(min=1), help="Only the last so many bars of each symbol.")
+@FORMAT
+@JSON
+@click.pass_obj
+def bars(
+    home: Path | None,
+    symbols: tuple[str, ...],
+    interval: str,
+    lens: str,
+    from_at: datetime | None,
+    to_at: datetime | None,
+    last: int | None,
+    output_format: str,
+    as_json: bool,
+) -> None:
+    """Print bars of the named symbols, or of all."""
+    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
+
+    query = Lake.at(home).query
+    _check_names(query, symbols, lens)
+    sql = f"""
+        select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count
+        from gold.bars_{interval}
+        where
+            (len($symbols) = 0 or list_contains($symbols, symbol))
+            and lens = $lens
+            and start_at >= coalesce($from_at, timestamp '-infinity')
+            and start_at < coalesce($to_at, timestamp 'infinity')
+        qualify row_number() over (partition by feed, symbol order by start_at desc) <= coalesce($last, 9223372036854775807)
+        order by feed, symbol, start_at
+    """  # noqa: S608 — the interval is one of three
+    parameters = {"symbols": list(symbols), "lens": lens, "from_at": from_at, "to_at": to_at, "last": last}
+    print_result(query(sql, parameters), "json" if as_json else output_format)
+
+
+@click.command()
+@click.argument("sql")
+@FORMAT
+@JSON
+@click.pass_obj
+def query(home: Path | None, sql: str, output_format: str, as_json: bool) -> None:
+    """Answer read-only SQL over the warehouse: bronze, silver and gold.
+
+    It waits for its turn while a build works, ten seconds at most.
+    """
+    from ticklake.cli.lake import Lake  # noqa: PLC0415
+
+    print_result(Lake.at(home).query(sql), "json" if as_json else output_format)
+
+
+@click.command()
+@FORMAT
+@JSON
+@click.pass_obj
+def ledger(home: Path | None, output_format: str, as_json: bool) -> None:
+    """Count every hop of the path; exit with 3 if anything is unaccounted for."""
+    from ticklake.audit.ledger import balance  # noqa: PLC0415
+    from ticklake.cli.lake import Lake  # noqa: PLC0415
+    from ticklake.contracts.ports import QueryResult  # noqa: PLC0415
+    from ticklake.errors import LedgerUnbalanced  # noqa: PLC0415
+
+    lake = Lake.at(home)
+    hops = balance(lake.log, lake.store, lake.query)
+    rows: list[tuple[Any, ...]] = [
+        (hop.name, hop.unit, hop.total, " + ".join(f"{count:,} {part}" for part, count in hop.parts.items()), hop.residual)
+        for hop in hops
+    ]
+    if output_format == "table" and not as_json:
+        print_ledger(rows)
+    else:
+        columns = ["hop", "unit", "total", "accounted", "residual"]
+        print_result(QueryResult(columns, rows), "json" if as_json else output_format)
+    if unbalanced := [hop for hop in hops if not hop.is_balanced]:
+        hop = unbalanced[0]
+        raise LedgerUnbalanced(
+            f"{hop.name}: {abs(hop.residual):,} {hop.unit} {'are unaccounted for' if hop.residual > 0 else 'came from nowhere'}",
+            hint="ticklake doctor looks at store and log; ticklake build --full makes silver and gold again from bronze",
+        )
+
+
+def print_ledger(rows: list[tuple[Any, ...]]) -> None:
+    """Print one line a hop."""
+    for name, unit, total, accounted, residual in rows:
+        mark = click.style("✓", fg="green") if residual == 0 else click.style(f"✗ residual {residual:,}", fg="red")
+        click.echo(f"{name:<18} {total:>13,} {unit:<8} = {accounted}  {mark}")
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def status(home: Path | None, as_json: bool) -> None:
+    """Say how far each stage is, and who is at work."""
+    from ticklake.cli.lake import Lake  # noqa: PLC0415
+    from ticklake.cli.status import read_status  # noqa: PLC0415
+
+    found = read_status(Lake.at(home))
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        click.echo(f"{name.replace('_', ' '):<18} {value if value is not None else '—'}")
+
+
+def _check_names(query: "Any", symbols: tuple[str, ...], lens: str) -> None:
+    """Raises SymbolUnknown for what was never recorded, with what looks like it."""
+    import difflib  # noqa: PLC0415
+
+    from ticklake.errors import SymbolUnknown  # noqa: PLC0415
+
+    lenses = [name for (name,) in query("select lens from silver.lenses order by lens").rows]
+    if lens not in lenses:
+        raise SymbolUnknown(f"there is no lens {lens!r}", hint=f"lenses: {', '.join(lenses)}")
+    known = [name for (name,) in query("select distinct symbol from gold.bars_1d order by symbol").rows]
+    for symbol in symbols:
+        if symbol not in known:
+            close = difflib.get_close_matches(symbol.upper(), known, n=3, cutoff=0.5) or known[:5]
+            hint = f"recorded: {', '.join(close)}{', …' if len(known) > len(close) else ''}" if known else "ticklake replay FILE… first"
+            raise SymbolUnknown(f"no trade of {re.sub(r'[^ -~]', '?', symbol)!r} was recorded", hint=hint)

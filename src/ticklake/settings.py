@@ -1,0 +1,136 @@
+"""Every setting, read once, passed down; no stage looks at the environment.
+
+    defaults  <  <home>/ticklake.toml  <  TICKLAKE_<STAGE>__<NAME>  <  command line
+
+Raises     SettingsInvalid: names the setting, its value, and every place that was searched
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ticklake.errors import SettingsInvalid
+
+PREFIX: Final = "TICKLAKE_"
+DELIMITER: Final = "__"
+FILE_NAME: Final = "ticklake.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LogSettings(_Section):
+    """How the log is kept, and what is told about our own work."""
+
+    level: str = Field("error", pattern="^(debug|info|warning|error)$", description="log events on stderr: debug, info, warning, error")
+    segment_records: int = Field(200_000, ge=1, description="records after which a new segment begins")
+
+
+class LandingSettings(_Section):
+    """When an object is full."""
+
+    object_records: int = Field(50_000, ge=1, description="records an object holds at most")
+    object_bytes: int = Field(32 << 20, ge=1, description="bytes an object holds at most, before compression")
+    object_seconds: float = Field(60.0, gt=0, description="seconds a record waits for its object to fill, by the records' own time")
+
+
+class WarehouseSettings(_Section):
+    """What the warehouse may use."""
+
+    memory_limit: str = Field("3GB", pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="memory that DuckDB may use")
+    threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, description="threads that DuckDB may use")
+    batch_records: int = Field(500_000, ge=1, description="records that a build takes in at once")
+    run_batch_records: int = Field(50_000, ge=1, description="the same in `run`, where readers wait between two batches")
+    read_wait_seconds: float = Field(10.0, ge=0, description="seconds a query waits for its turn")
+
+
+class RunSettings(_Section):
+    """How often `run` looks."""
+
+    poll_seconds: float = Field(0.5, gt=0, description="seconds between two looks at the log and at landing")
+
+
+class Settings(BaseSettings):
+    """All settings of one home."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    home: Path = Field(description="the folder of this lake")
+    log: LogSettings = LogSettings()
+    landing: LandingSettings = LandingSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    run: RunSettings = RunSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line over environment over the home's file."""
+        home = init_settings().get("home") or env_settings().get("home")
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(Path(str(home))))
+
+
+def default_home() -> Path:
+    """Where a lake lies if nobody says otherwise."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "ticklake"
+
+
+def read_settings(home: Path | None) -> Settings:
+    """Read every setting once. Raises SettingsInvalid."""
+    if home is None and not os.environ.get(f"{PREFIX}HOME"):
+        home = default_home()
+    try:
+        return Settings(**({} if home is None else {"home": home}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
+        raise SettingsInvalid(
+            f"the setting {name} cannot be {first.get('input')!r}: {first['msg']}",
+            hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
+        ) from error
+
+
+def explain_settings(settings: Settings, *, home_is_flag: bool) -> list[dict[str, Any]]:
+    """Give each setting with its value, where it came from, and what it is for."""
+    from_file = _read_file(settings.home)
+    environment = EnvSettingsSource(Settings)()
+    rows = []
+    for section, field in Settings.model_fields.items():
+        value = getattr(settings, section)
+        if not isinstance(value, BaseModel):
+            origin = "--home" if home_is_flag else f"{PREFIX}HOME" if environment.get("home") else "default"
+            rows.append({"setting": section, "value": str(value), "origin": origin, "meaning": field.description})
+            continue
+        for name, part in type(value).model_fields.items():
+            if name in environment.get(section, {}):
+                origin = f"{PREFIX}{section}{DELIMITER}{name}".upper()
+            elif name in from_file.get(section, {}):
+                origin = str(settings.home / FILE_NAME)
+            else:
+                origin = "default"
+            rows.append({"setting": f"{section}.{name}", "value": getattr(value, name), "origin": origin, "meaning": part.description})
+    return rows
+
+
+def _read_file(home: Path) -> dict[str, Any]:
+    path = home / FILE_NAME
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsInvalid(f"{path} cannot be read: {error}", hint="it is TOML: [landing] and then object_seconds = 30") from error
