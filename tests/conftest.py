@@ -1,0 +1,56 @@
+"""What all tests share: fixtures for a lake and for the sample tape, and how hypothesis works here."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("tests.rig")
+
+from tests.rig import find_tape, open_lake  # noqa: E402 — after the rewrite was asked for
+from ticklake.cli.lake import Lake  # noqa: E402
+from ticklake.contracts.faults import FAULT_POINTS  # noqa: E402
+
+IS_CI = os.environ.get("CI", "").lower() == "true"
+
+# An example builds a warehouse: seconds, and as slow as the machine is busy. CI always tries the same ones.
+settings.register_profile(
+    "ticklake",
+    deadline=None,
+    derandomize=IS_CI,
+    max_examples=10,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ticklake")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no setting of the user's reach a test."""
+    for name in os.environ:
+        if name.startswith("TICKLAKE_") and name != "TICKLAKE_TEST_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake in a home of its own."""
+    return open_lake(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def tape() -> Path:
+    """The folder of the sample tape."""
+    return find_tape()
+
+
+@pytest.fixture
+def disarmed() -> Iterator[None]:
+    """Fault points that a test armed do nothing in the next one."""
+    yield
+    for point in FAULT_POINTS.values():
+        point.arm(0, lambda: None)
