@@ -51,7 +51,7 @@ class Home:
                 log_event(HOME_CREATED, root=self.root)
             for folder in (self.root, self.log, self.locks, self.warehouse):
                 if not os.access(folder, os.W_OK | os.X_OK):
-                    raise PermissionError(13, "no write permission", str(folder))  # noqa: TRY301 — one way out for both causes
+                    raise PermissionError(13, "no write permission", str(folder))
         except OSError as error:
             raise HomeUnwritable(
                 f"the home {self.root} cannot be written: {error.strerror} ({error.filename})",

@@ -51,9 +51,7 @@ def holder(folder: Path, stage: str) -> int | None:
 
 
 @contextmanager
-def take_turn(
-    folder: Path, *, shared: bool, wait_seconds: float, on_timeout: Callable[[int | None], Exception]
-) -> Iterator[None]:
+def take_turn(folder: Path, *, shared: bool, wait_seconds: float, on_timeout: Callable[[int | None], Exception]) -> Iterator[None]:
     """Enter the room that one writer, or many readers (`shared`), may be in.
 
     Who waits holds the turnstile, so a writer that leaves cannot overtake a waiting reader on its way back in.

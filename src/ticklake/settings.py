@@ -93,7 +93,7 @@ def read_settings(home: Path | None) -> Settings:
     if home is None and not os.environ.get(f"{PREFIX}HOME"):
         home = default_home()
     try:
-        return Settings(**({} if home is None else {"home": home}))
+        return Settings.model_validate({} if home is None else {"home": home})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

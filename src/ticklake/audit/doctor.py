@@ -91,4 +91,3 @@ def _newest_received_ns(log: Log) -> int:
         last = log.read(partition, max(0, log.end_offset(partition) - 1), max_records=1)
         newest = max([newest, *(read_record_id(record.value).received_ns for record in last)])
     return newest
-

@@ -11,16 +11,32 @@ Raises     WarehouseBusy (retryable)
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from ticklake.contracts.codec import decode_object
 from ticklake.contracts.objects import LANDING_PREFIX, LOSS_PREFIX, LossKey, ObjectKey
-from ticklake.contracts.ports import Log, ObjectStore, Query, QueryResult
+from ticklake.contracts.ports import Log, ObjectStore, Query
 from ticklake.errors import ObjectCorrupt, QueryInvalid
 
 BAR_TABLES: Final = ("bars_1m", "bars_5m", "bars_1d")
+
+
+PRINTS_IN_BRONZE: Final = """
+    select coalesce(sum(case
+        when kind = 'control' then 0
+        when kind = 'raw' or json_type(frame) <> 'OBJECT' then 1
+        when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+        when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
+        when frame ->> '$.type' <> 'trade' then 0
+        when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
+        else json_array_length(frame, '$.data')
+    end), 0)
+    from bronze.frames
+    where load_id <= (select coalesce(max(load_id), 0) from silver.watermarks where model = 'prints')
+"""
+"""How many prints a parser has to account for, counted without parsing one."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -70,10 +86,7 @@ def _survey(store: ObjectStore, manifest: dict[str, int], quarantined: set[str])
     for name in store.list(LANDING_PREFIX):
         key = ObjectKey.parse(name)
         records: int | None
-        if name in manifest:
-            records = manifest[name]
-        else:
-            records = _count_records(store, name)
+        records = manifest[name] if name in manifest else _count_records(store, name)
         found = _Object(key.first_offset, records, is_loaded=name in manifest, is_quarantined=name in quarantined or records is None)
         partitions.setdefault((key.log_id, key.partition), []).append(found)
     for objects in partitions.values():
@@ -118,26 +131,13 @@ def _balance_bronze(partitions: dict[Partition, list[_Object]], manifest: dict[s
 
 
 def _balance_silver(query: Query) -> Hop:
-    seen_to = "(select coalesce(max(load_id), 0) from silver.watermarks where model = 'prints')"
-    parsed = f"""
-        select coalesce(sum(case
-            when kind = 'control' then 0
-            when kind = 'raw' or json_type(frame) <> 'OBJECT' then 1
-            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
-            when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
-            when frame ->> '$.type' <> 'trade' then 0
-            when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
-            else json_array_length(frame, '$.data')
-        end), 0)
-        from bronze.frames where load_id <= {seen_to}
-    """
     verdicts = dict(_rows(query, "select verdict, count(*) from silver.prints group by verdict"))
     parts = {
         "trades": verdicts.get("trade", 0),
         "duplicates": verdicts.get("duplicate", 0),
         "quarantined": verdicts.get("quarantined", 0),
     }
-    return Hop("bronze → silver", "prints", int(_rows(query, parsed)[0][0]), parts)
+    return Hop("bronze → silver", "prints", int(_rows(query, PRINTS_IN_BRONZE)[0][0]), parts)
 
 
 def _balance_gold(query: Query) -> Iterable[Hop]:
@@ -147,14 +147,13 @@ def _balance_gold(query: Query) -> Iterable[Hop]:
         yield Hop(f"silver → {table}", "trades", trades, {"in bars": int(counted)})
 
 
-def _rows(query: Query, sql: str) -> list[tuple[str, int]]:
+def _rows(query: Query, sql: str) -> list[tuple[Any, ...]]:
     try:
-        result: QueryResult = query(sql)
+        return query(sql).rows
     except QueryInvalid as error:
         if "there is no warehouse" in error.what:
             return []
         raise
-    return result.rows  # type: ignore[return-value]
 
 
 def _count(objects: Iterable[_Object]) -> int:

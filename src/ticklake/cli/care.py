@@ -13,9 +13,9 @@ from ticklake.cli.output import print_json, print_result
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Look at home, disk, store, landing and clock; exit with 1 if anything is wrong, and say the mend."""
-    from ticklake.audit.doctor import Finding, check_clock, check_last_objects, check_space, check_store  # noqa: PLC0415
-    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
-    from ticklake.landing.land import resume_offset  # noqa: PLC0415
+    from ticklake.audit.doctor import Finding, check_clock, check_last_objects, check_space, check_store
+    from ticklake.cli.lake import Lake
+    from ticklake.landing.land import resume_offset
 
     lake = Lake.at(context.obj).open()
     findings = [
@@ -47,8 +47,8 @@ def config() -> None:
 @click.pass_obj
 def show(home: Path | None, as_json: bool) -> None:
     """Print every setting, its value, and where it came from."""
-    from ticklake.contracts.ports import QueryResult  # noqa: PLC0415
-    from ticklake.settings import explain_settings, read_settings  # noqa: PLC0415
+    from ticklake.contracts.ports import QueryResult
+    from ticklake.settings import explain_settings, read_settings
 
     rows = explain_settings(read_settings(home), home_is_flag=home is not None)
     result = QueryResult(list(rows[0]), [tuple(row.values()) for row in rows])

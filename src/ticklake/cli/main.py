@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _fail(error: TicklakeError, *, as_json: bool) -> None:
-    from ticklake.cli.output import print_error  # noqa: PLC0415 — only who fails pays for it
+    from ticklake.cli.output import print_error
 
     print_error(error, as_json=as_json)
     sys.exit(error.exit_code)

@@ -60,8 +60,8 @@ def progress(description: str, *, unit: str, total: int | None = None) -> Iterat
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
-    from rich.console import Console  # noqa: PLC0415 — rich is for those who look
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = [SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.completed:>12,.0f} " + unit)]
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
@@ -80,9 +80,7 @@ def _print_table(result: QueryResult) -> None:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    padded = (
-        cell.rjust(width) if is_number else cell.ljust(width) for cell, width, is_number in zip(cells, widths, numeric, strict=True)
-    )
+    padded = (cell.rjust(width) if is_number else cell.ljust(width) for cell, width, is_number in zip(cells, widths, numeric, strict=True))
     return "  ".join(padded).rstrip()
 
 

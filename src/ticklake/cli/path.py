@@ -42,10 +42,10 @@ def replay(home: Path | None, recordings: tuple[Path, ...], speed: float | None,
     A recording is CSV, plain or gzip, with the header s,t,p,v,c: symbol, UTC milliseconds, price, size, condition
     codes joined by semicolons. Replaying one twice adds nothing.
     """
-    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
-    from ticklake.feed.recording import Recording, Tape  # noqa: PLC0415
-    from ticklake.feed.replay import replay as play  # noqa: PLC0415
-    from ticklake.locks import hold_stage  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
+    from ticklake.feed.recording import Recording, Tape
+    from ticklake.feed.replay import replay as play
+    from ticklake.locks import hold_stage
 
     if not recordings:
         raise click.UsageError("name at least one recording: ticklake replay FILE…")
@@ -69,8 +69,8 @@ def replay(home: Path | None, recordings: tuple[Path, ...], speed: float | None,
 @click.pass_obj
 def land(home: Path | None, as_json: bool) -> None:
     """Move what the log holds into immutable objects, to the log's end."""
-    from ticklake.cli.lake import Lake  # noqa: PLC0415
-    from ticklake.locks import hold_stage  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
+    from ticklake.locks import hold_stage
 
     lake = Lake.at(home).open()
     done = 0
@@ -96,7 +96,7 @@ def land(home: Path | None, as_json: bool) -> None:
 @click.pass_obj
 def build(home: Path | None, full: bool, as_json: bool) -> None:
     """Load landed objects into bronze, and bring silver and gold up to them."""
-    from ticklake.cli.lake import Lake  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
 
     lake = Lake.at(home).open()
     with progress("build", unit="steps") as show:

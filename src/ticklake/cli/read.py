@@ -35,7 +35,7 @@ def bars(
     as_json: bool,
 ) -> None:
     """Print bars of the named symbols, or of all."""
-    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
+    from ticklake.cli.lake import Lake
 
     query = Lake.at(home).query
     _check_names(query, symbols, lens)
@@ -64,7 +64,7 @@ def query(home: Path | None, sql: str, output_format: str, as_json: bool) -> Non
 
     It waits for its turn while a build works, ten seconds at most.
     """
-    from ticklake.cli.lake import Lake  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
 
     print_result(Lake.at(home).query(sql), "json" if as_json else output_format)
 
@@ -75,16 +75,15 @@ def query(home: Path | None, sql: str, output_format: str, as_json: bool) -> Non
 @click.pass_obj
 def ledger(home: Path | None, output_format: str, as_json: bool) -> None:
     """Count every hop of the path; exit with 3 if anything is unaccounted for."""
-    from ticklake.audit.ledger import balance  # noqa: PLC0415
-    from ticklake.cli.lake import Lake  # noqa: PLC0415
-    from ticklake.contracts.ports import QueryResult  # noqa: PLC0415
-    from ticklake.errors import LedgerUnbalanced  # noqa: PLC0415
+    from ticklake.audit.ledger import balance
+    from ticklake.cli.lake import Lake
+    from ticklake.contracts.ports import QueryResult
+    from ticklake.errors import LedgerUnbalanced
 
     lake = Lake.at(home)
     hops = balance(lake.log, lake.store, lake.query)
     rows: list[tuple[Any, ...]] = [
-        (hop.name, hop.unit, hop.total, " + ".join(f"{count:,} {part}" for part, count in hop.parts.items()), hop.residual)
-        for hop in hops
+        (hop.name, hop.unit, hop.total, " + ".join(f"{count:,} {part}" for part, count in hop.parts.items()), hop.residual) for hop in hops
     ]
     if output_format == "table" and not as_json:
         print_ledger(rows)
@@ -111,8 +110,8 @@ def print_ledger(rows: list[tuple[Any, ...]]) -> None:
 @click.pass_obj
 def status(home: Path | None, as_json: bool) -> None:
     """Say how far each stage is, and who is at work."""
-    from ticklake.cli.lake import Lake  # noqa: PLC0415
-    from ticklake.cli.status import read_status  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
+    from ticklake.cli.status import read_status
 
     found = read_status(Lake.at(home))
     if as_json:
@@ -124,9 +123,9 @@ def status(home: Path | None, as_json: bool) -> None:
 
 def _check_names(query: "Any", symbols: tuple[str, ...], lens: str) -> None:
     """Raises SymbolUnknown for what was never recorded, with what looks like it."""
-    import difflib  # noqa: PLC0415
+    import difflib
 
-    from ticklake.errors import SymbolUnknown  # noqa: PLC0415
+    from ticklake.errors import SymbolUnknown
 
     lenses = [name for (name,) in query("select lens from silver.lenses order by lens").rows]
     if lens not in lenses:

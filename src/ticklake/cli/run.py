@@ -34,8 +34,8 @@ def run(home: Path | None, recordings: tuple[Path, ...], speed: float | None, as
 
     Beside it, in another terminal: ticklake bars, query, status, or replay into the same home.
     """
-    from ticklake.cli.lake import Lake  # noqa: PLC0415 — `--help` must be quick
-    from ticklake.cli.output import print_json  # noqa: PLC0415
+    from ticklake.cli.lake import Lake
+    from ticklake.cli.output import print_json
 
     pipeline = Pipeline(Lake.at(home).open())
     previous = {number: signal.signal(number, pipeline.stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -67,7 +67,7 @@ class Pipeline:
 
     def run(self, recordings: tuple[Path, ...], speed: float | None, *, until_done: bool) -> None:
         """Work until stopped. Raises what a stage raised."""
-        from ticklake.feed.recording import Recording  # noqa: PLC0415
+        from ticklake.feed.recording import Recording
 
         tape = [Recording(path) for path in recordings]
         threads = [
@@ -98,9 +98,9 @@ class Pipeline:
                 self._replay_done.set()
 
     def _replay(self, tape: "list[Recording]", speed: float | None) -> None:
-        from ticklake.feed.recording import Tape  # noqa: PLC0415
-        from ticklake.feed.replay import Replayed, replay  # noqa: PLC0415
-        from ticklake.locks import hold_stage  # noqa: PLC0415
+        from ticklake.feed.recording import Tape
+        from ticklake.feed.replay import Replayed, replay
+        from ticklake.locks import hold_stage
 
         if not tape:
             return
@@ -111,14 +111,12 @@ class Pipeline:
         with hold_stage(self._lake.home.locks, "log"):
             log = self._lake.open_log_writer()
             try:
-                replay(
-                    Tape(tape), log, clock=self._lake.clock, speed=speed, should_stop=self._stopping.is_set, on_commit=count
-                )
+                replay(Tape(tape), log, clock=self._lake.clock, speed=speed, should_stop=self._stopping.is_set, on_commit=count)
             finally:
                 log.close()
 
     def _land(self) -> None:
-        from ticklake.locks import hold_stage  # noqa: PLC0415
+        from ticklake.locks import hold_stage
 
         with hold_stage(self._lake.home.locks, "land"):
             lander = self._lake.make_lander()
@@ -141,9 +139,7 @@ class Pipeline:
                 self._stopping.wait(self._lake.settings.run.poll_seconds)
 
     def _build_once(self) -> bool:
-        built = self._lake.builder.build(
-            batch_records=self._lake.settings.warehouse.run_batch_records, should_stop=self._stopping.is_set
-        )
+        built = self._lake.builder.build(batch_records=self._lake.settings.warehouse.run_batch_records, should_stop=self._stopping.is_set)
         self.built += built.records
         for broken in built.quarantined:
             click.echo(f"warning: {broken.key} is quarantined: {broken.reason}", err=True)

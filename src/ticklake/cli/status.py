@@ -18,9 +18,7 @@ def read_status(lake: Lake) -> dict[str, Any]:
         "log_offsets": f"{log.begin_offset(PARTITION):,} to {log.end_offset(PARTITION):,}" if log.log_id else None,
         "log_size_mb": round(log.size_bytes() / 1e6, 1),
         "landed_objects": sum(1 for _ in lake.store.list(LANDING_PREFIX)),
-        "at_work": ", ".join(
-            f"{stage} (process {pid})" for stage in ("log", "land", "build") if (pid := holder(lake.home.locks, stage))
-        )
+        "at_work": ", ".join(f"{stage} (process {pid})" for stage in ("log", "land", "build") if (pid := holder(lake.home.locks, stage)))
         or "nobody",
     }
     try:

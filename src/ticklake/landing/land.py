@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
+from ticklake.contracts.codec import decode_object, encode_object
 from ticklake.contracts.faults import FaultPoint
 from ticklake.contracts.frame import read_record_id
 from ticklake.contracts.objects import LossKey, ObjectKey, partition_prefix
 from ticklake.contracts.ports import Log, LogRecord, ObjectStore
 from ticklake.errors import OffsetConflict
-from ticklake.contracts.codec import decode_object, encode_object
 from ticklake.logs import OBJECT_ADOPTED, OBJECT_LANDED, OFFSETS_LOST, log_event, warn_event
 
 OBJECT_ENCODED: Final = FaultPoint("landing.object_encoded")

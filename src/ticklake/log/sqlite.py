@@ -10,6 +10,7 @@ Guarantee  what append returned for survives a crash; a torn commit leaves nothi
 Raises     DiskFull (retryable), LogCorrupt
 """
 
+import itertools
 import sqlite3
 import uuid
 from collections.abc import Sequence
@@ -159,7 +160,7 @@ class SqliteLog:
         """Delete the segments whose records all lie before `offset`, but the newest; give how many."""
         segments = _segments(self._folder)
         dropped = 0
-        for path, following in zip(segments, segments[1:], strict=False):
+        for path, following in itertools.pairwise(segments):
             if int(following.stem) > offset:
                 break
             self.close()

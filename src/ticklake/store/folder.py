@@ -74,9 +74,7 @@ class FolderStore:
         """Give the keys with a prefix, sorted, from the first one after `start_after`."""
         folder = self._root / prefix.rpartition("/")[0]
         keys = (
-            path.relative_to(self._root).as_posix()
-            for path in folder.rglob("*")
-            if not path.name.startswith(_ASIDE) and path.is_file()
+            path.relative_to(self._root).as_posix() for path in folder.rglob("*") if not path.name.startswith(_ASIDE) and path.is_file()
         )
         yield from sorted(key for key in keys if key.startswith(prefix) and key > start_after)
 
@@ -90,7 +88,7 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         path = self._root / key
-        if ".." in Path(key).parts or path.is_absolute() is False and key.startswith("/"):
+        if ".." in Path(key).parts or (path.is_absolute() is False and key.startswith("/")):
             msg = f"not a key: {key!r}"
             raise ValueError(msg)
         return path

@@ -115,8 +115,7 @@ class DuckDBWarehouse:
         """The keys of loaded objects (with an empty text), and of quarantined ones (with their sha256)."""
         with self._connect() as connection:
             rows = connection.execute(
-                "select object_key, '' from bronze.landed_objects"
-                " union all select object_key, sha256 from bronze.quarantined_objects"
+                "select object_key, '' from bronze.landed_objects union all select object_key, sha256 from bronze.quarantined_objects"
             ).fetchall()
         return dict(rows)
 
@@ -130,8 +129,7 @@ class DuckDBWarehouse:
             for each in loaded.quarantined:
                 connection.execute(
                     "insert or replace into bronze.quarantined_objects values (?, ?, ?, ?, ?, ?, ?)",
-                    [str(each.key), each.key.log_id, each.key.partition, each.key.first_offset]
-                    + [each.size_bytes, each.sha256, each.reason],
+                    [str(each.key), each.key.log_id, each.key.partition, each.key.first_offset, each.size_bytes, each.sha256, each.reason],
                 )
             connection.execute("insert into bronze.loads values (?, ?, ?)", [loaded.load_id, loaded.objects, loaded.records])
             BEFORE_COMMIT.reach()
@@ -237,8 +235,18 @@ def _load_objects(connection: duckdb.DuckDBPyConnection, objects: Sequence[Check
         )
         connection.execute(
             "insert into bronze.landed_objects values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [str(each.key), each.key.log_id, each.key.partition, each.key.first_offset, each.last_offset]
-            + [each.records, trimmed, each.size_bytes, each.sha256, loaded.load_id],
+            [
+                str(each.key),
+                each.key.log_id,
+                each.key.partition,
+                each.key.first_offset,
+                each.last_offset,
+                each.records,
+                trimmed,
+                each.size_bytes,
+                each.sha256,
+                loaded.load_id,
+            ],
         )
         connection.execute("delete from bronze.quarantined_objects where object_key = ?", [str(each.key)])
         loaded.objects += 1
@@ -248,9 +256,7 @@ def _load_objects(connection: duckdb.DuckDBPyConnection, objects: Sequence[Check
     FRAMES_INSERTED.reach()
 
 
-def _set_aside_strangers(
-    connection: duckdb.DuckDBPyConnection, objects: Sequence[CheckedObject], loaded: Loaded
-) -> list[CheckedObject]:
+def _set_aside_strangers(connection: duckdb.DuckDBPyConnection, objects: Sequence[CheckedObject], loaded: Loaded) -> list[CheckedObject]:
     """Quarantine objects that hold a line which is no record of ours, or that DuckDB counts otherwise."""
     rows = connection.execute(
         "select filename, count(*), min(rowid) filter (where head.kind = '') - min(rowid) from staged group by filename"

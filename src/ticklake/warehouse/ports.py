@@ -90,6 +90,4 @@ class Warehouse(Protocol):
         ...
 
 
-
-
 OnProgress = Callable[[str, int, int], None]
