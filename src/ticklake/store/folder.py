@@ -72,6 +72,9 @@ class FolderStore:
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """Give the keys with a prefix, sorted, from the first one after `start_after`."""
+        if prefix.startswith("/") or ".." in prefix.split("/"):
+            msg = f"not a prefix: {prefix!r}"
+            raise ValueError(msg)
         folder = self._root / prefix.rpartition("/")[0]
         keys = (
             path.relative_to(self._root).as_posix() for path in folder.rglob("*") if not path.name.startswith(_ASIDE) and path.is_file()
@@ -87,11 +90,12 @@ class FolderStore:
         return self._path(key)
 
     def _path(self, key: str) -> Path:
-        path = self._root / key
-        if ".." in Path(key).parts or (path.is_absolute() is False and key.startswith("/")):
+        """Give an object's path. Raises ValueError for a key that leaves the root, or is another way to write a key."""
+        parts = key.split("/")
+        if "" in parts or "." in parts or ".." in parts:
             msg = f"not a key: {key!r}"
             raise ValueError(msg)
-        return path
+        return self._root / key
 
     def _make_folders(self, folder: Path) -> None:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
