@@ -1,7 +1,7 @@
 """Run the dbt project in this process, quietly, and say what failed.
 
     find      the project: inside the wheel, or beside `src` in a checkout
-    parse     once a process; later runs reuse the manifest
+    parse     once a process; later runs reuse the manifest, those of other lakes too
     build     models and their data tests in the order of the graph
 
 Raises     BuildFailed, DiskFull (retryable)
@@ -18,6 +18,9 @@ from ticklake.errors import BuildFailed, DiskFull
 from ticklake.warehouse.ports import OnProgress, Warehouse
 
 NODE_FINISHED: Final = FaultPoint("build.node_finished")
+
+_MANIFESTS: Final[dict[tuple[str, str], Any]] = {}
+"""What this process has parsed, by the project's hash and the adapter: a manifest holds the project, not where a warehouse lies."""
 
 
 def find_project() -> Path:
@@ -43,7 +46,6 @@ class Transform:
         self._warehouse = warehouse
         self._folder = folder
         self._project = find_project()
-        self._manifest: Any = None
         self.sha256 = hash_project(self._project)
 
     def build(self, *, full: bool, with_seeds: bool, tested_from: int, on_progress: OnProgress) -> None:
@@ -62,24 +64,33 @@ class Transform:
         """Run one dbt command on the project."""
         from dbt.cli.main import dbtRunner  # noqa: PLC0415 — two seconds that only a build should pay
 
+        try:
+            runner = dbtRunner(manifest=self.parse(), callbacks=[_follow(on_progress)])
+            _raise_failure(runner.invoke([*arguments, *self._write_profile()]))
+        finally:
+            self._warehouse.release()
+
+    def parse(self) -> Any:
+        """Give dbt's manifest of the project; only the first lake of a process waits for it."""
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        key = (self.sha256, self._warehouse.profile()["type"])
+        if key not in _MANIFESTS:
+            parsed = dbtRunner().invoke(["parse", *self._write_profile()])
+            _raise_failure(parsed)
+            _MANIFESTS[key] = parsed.result
+        return _MANIFESTS[key]
+
+    def _write_profile(self) -> list[str]:
+        """Write what dbt reads of this lake; give the options that point to it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         profile = {"ticklake": {"target": "home", "outputs": {"home": self._warehouse.profile()}}}
         (self._folder / "profiles.yml").write_text(json.dumps(profile))
-        folders = [
+        return [
             *("--project-dir", str(self._project), "--profiles-dir", str(self._folder)),
             *("--target-path", str(self._folder / "target"), "--log-path", str(self._folder / "logs")),
             *("--log-level", "none", "--log-level-file", "warn", "--no-version-check"),
         ]
-        try:
-            runner = dbtRunner(manifest=self._manifest, callbacks=[_follow(on_progress)])
-            if self._manifest is None:
-                parsed = runner.invoke(["parse", *folders])
-                _raise_failure(parsed)
-                self._manifest = parsed.result
-                runner = dbtRunner(manifest=self._manifest, callbacks=[_follow(on_progress)])
-            _raise_failure(runner.invoke([*arguments, *folders]))
-        finally:
-            self._warehouse.release()
 
 
 def _follow(on_progress: OnProgress) -> Callable[[Any], None]:
