@@ -44,7 +44,7 @@ class Transform:
 
     def __init__(self, warehouse: Warehouse, folder: Path) -> None:
         self._warehouse = warehouse
-        self._folder = folder
+        self._folder = folder.absolute()  # dbt takes relative paths from the project, not from here
         self._project = find_project()
         self.sha256 = hash_project(self._project)
 
