@@ -31,10 +31,11 @@ def find_project() -> Path:
 
 
 def hash_project(project: Path) -> str:
-    """Give one hash of all that decides what the models make: SQL, seeds, YAML."""
+    """Give one hash of all that decides what the models make: SQL, seeds, YAML, and not what dbt wrote beside them."""
     digest = hashlib.sha256()
     for path in sorted(project.rglob("*")):
-        if path.is_file() and path.suffix in {".sql", ".csv", ".yml"}:
+        is_written = path.relative_to(project).parts[0] in {"target", "logs"}
+        if path.is_file() and path.suffix in {".sql", ".csv", ".yml"} and not is_written:
             digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
