@@ -13,6 +13,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -205,7 +206,7 @@ def start_ticklake(home: Path, *arguments: str, environment: dict[str, str] | No
     """Start a command in another process with its log events on; it is killed if the block leaves it running."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TICKLAKE_")}
     process = subprocess.Popen(
-        [ROOT / ".venv/bin/ticklake", "--home", str(home), *arguments],
+        [Path(sys.executable).with_name("ticklake"), "--home", str(home), *arguments],
         env={**clean, "TICKLAKE_LOG__LEVEL": "info", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
