@@ -25,8 +25,11 @@ from typing import IO, Any, Final
 import msgspec
 import pytest
 
+from ticklake.audit.ledger import balance
 from ticklake.cli.lake import Lake
 from ticklake.contracts.frame import Stamp, format_control, format_frame
+from ticklake.feed.recording import Recording, Tape
+from ticklake.feed.replay import Replayed, replay
 from ticklake.landing.land import Landed
 from ticklake.locks import hold_stage
 from ticklake.settings import LandingSettings, LogSettings, Settings, WarehouseSettings
@@ -36,6 +39,10 @@ ROOT: Final = Path(__file__).parents[1]
 NS_PER_MS: Final = 1_000_000
 GOLD: Final = ("bars_1m", "bars_5m", "bars_1d")
 PRINTS: Final = "select * exclude (load_id) from silver.prints order by log_id, log_partition, log_offset, print_index"
+TRADES: Final = """
+    select feed, symbol, order_key, traded_ms, price, size, conditions, received_ns, session, seq, print_index, market_session, trading_date
+    from silver.trades order by feed, symbol, order_key
+"""
 Rows = list[tuple[Any, ...]]
 
 
@@ -95,10 +102,15 @@ def open_lake(
     object_records: int = 50_000,
     batch_records: int = 500_000,
     read_wait_seconds: float = 10.0,
+    threads: int = 1,
 ) -> Lake:
     """Make a lake in a folder, or open the one that is there."""
     warehouse = WarehouseSettings(
-        memory_limit="1GB", threads=1, batch_records=batch_records, run_batch_records=batch_records, read_wait_seconds=read_wait_seconds
+        memory_limit="1GB",
+        threads=threads,
+        batch_records=batch_records,
+        run_batch_records=batch_records,
+        read_wait_seconds=read_wait_seconds,
     )
     settings = Settings(
         home=home,
@@ -115,6 +127,16 @@ def log_records(lake: Lake, records: Sequence[bytes]) -> int:
         log = lake.open_log_writer()
         try:
             return log.append(records)
+        finally:
+            log.close()
+
+
+def replay_files(lake: Lake, *recordings: Path) -> Replayed:
+    """Play recordings into the log as fast as it takes them, as `ticklake replay` does."""
+    with hold_stage(lake.home.locks, "log"):
+        log = lake.open_log_writer()
+        try:
+            return replay(Tape([Recording(path) for path in recordings]), log, clock=lake.clock, speed=None)
         finally:
             log.close()
 
@@ -138,6 +160,17 @@ def read_gold(lake: Lake) -> dict[str, Rows]:
 def read_prints(lake: Lake) -> Rows:
     """Give silver.prints without the load ids, sorted by place in the log."""
     return lake.query(PRINTS).rows
+
+
+def read_trades(lake: Lake) -> Rows:
+    """Give the genuine trades in their order, with what does not depend on where in the log they lie."""
+    return lake.query(TRADES).rows
+
+
+def find_unbalanced(lake: Lake) -> list[str]:
+    """Give the hops of the ledger that do not balance, in words."""
+    hops = balance(lake.log, lake.store, lake.query)
+    return [f"{hop.name}: {hop.total} {hop.unit} = {hop.parts}" for hop in hops if not hop.is_balanced]
 
 
 def tell_difference(expected: dict[str, Rows], found: dict[str, Rows]) -> str:

@@ -1,0 +1,84 @@
+"""Level 1 and 2 of identity: what is sent again is a duplicate, what merely looks the same is not."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake, utc_ms
+
+NOON_MS = utc_ms("2024-01-10 17:00")
+SYMBOLS = ("AAPL", "MSFT", "BINANCE:BTCUSDT")
+IN_ORDER = """
+    select feed, symbol, traded_ms, price, size, conditions, received_ns, session, seq, print_index
+    from silver.trades order by feed, symbol, order_key
+"""
+
+# Few values, so that twins are the rule: in a frame, across frames, across sessions, in one millisecond.
+ticks = st.builds(
+    Tick,
+    symbol=st.sampled_from(SYMBOLS),
+    traded_ms=st.sampled_from((NOON_MS, NOON_MS + 1, NOON_MS + 60_000, NOON_MS - 86_400_000)),
+    price=st.sampled_from(("190.10", "190.1", "190.11")),
+    size=st.sampled_from(("100", "0.00000001", "0")),
+    conditions=st.sampled_from(((), None, ("1",), ("12", "1"), ("1", "12"))),
+)
+frames = st.tuples(st.integers(0, 2), st.integers(0, 3), st.lists(ticks, min_size=1, max_size=8))
+
+
+class Delivery(msgspec.Struct):
+    """Records as they come, in parts with a build behind each; and what is true of them."""
+
+    parts: list[list[bytes]]
+    truth: list[tuple[Any, ...]]
+    resent_prints: int
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> Delivery:
+    """Send each frame once in its session's order, and some again, once or more, anywhere later."""
+    sessions = [Session(number=number, collector=f"c{number % 2}") for number in range(3)]
+    received_ms, sent, truth = NOON_MS + 120_000, [], []
+    for number, pause_ms, content in draw(st.lists(frames, min_size=10, max_size=60)):
+        received_ms += pause_ms
+        record = sessions[number].frame(content, received_ms=received_ms)
+        sent.append((record, len(content)))
+        truth += [_expect(record, index, tick) for index, tick in enumerate(content)]
+    again = draw(st.lists(st.tuples(st.integers(0, len(sent) - 1), st.floats(0, 1)), max_size=40))
+    placed = [(float(place), record) for place, (record, _) in enumerate(sent)]
+    placed += [(number + 0.5 + later * (len(sent) - number), sent[number][0]) for number, later in again]
+    records = [record for _, record in sorted(placed, key=lambda each: each[0])]
+    cuts = sorted(draw(st.lists(st.integers(1, len(records) - 1), min_size=1, max_size=2, unique=True)))
+    parts = [records[first:last] for first, last in zip([0, *cuts], [*cuts, len(records)], strict=True)]
+    return Delivery(parts, truth, sum(sent[number][1] for number, _ in again))
+
+
+def _expect(record: bytes, index: int, tick: Tick) -> tuple[Any, ...]:
+    stamp = msgspec.json.decode(record)
+    codes = ",".join(sorted(set(tick.conditions or ()), key=lambda code: (len(code), code)))
+    place = (stamp["received_ns"], stamp["session"], stamp["seq"], index)
+    return (stamp["feed"], tick.symbol, tick.traded_ms, Decimal(tick.price), Decimal(tick.size), codes, *place)
+
+
+@settings(max_examples=5)
+@given(delivery=deliveries(), object_records=st.integers(3, 20))
+def test_trades_are_the_truth_whatever_was_sent_again(
+    delivery: Delivery, object_records: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lake = open_lake(tmp_path_factory.mktemp("identity"), object_records=object_records)
+    for part in delivery.parts:
+        log_records(lake, part)
+        land(lake)
+        build(lake)
+
+    trades = lake.query(IN_ORDER).rows
+    verdicts = dict(lake.query("select verdict, count(*) from silver.prints group by verdict").rows)
+
+    in_order = sorted(delivery.truth, key=lambda trade: (*trade[:3], *trade[6:]))
+    assert trades == in_order
+    assert verdicts.get("duplicate", 0) == delivery.resent_prints
+    assert verdicts.get("quarantined", 0) == 0
+    assert find_unbalanced(lake) == []
