@@ -1,0 +1,217 @@
+"""A made-up market through every stage, in two halves, and then the proof that nothing was lost or invented on the way.
+
+    market    a day of trading out of a seed, with its own truth
+    replay    a half into the log; the second brings late prints and re-sent frames for what is built already
+    land      into objects
+    build     to bronze, silver and gold
+    check     the ledger, and everything against the truth
+
+Raises     DemoFailed if a hop does not balance or a comparison does not hold; HomeError for a home that no demo made
+"""
+
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from ticklake.cli.output import print_json, progress
+
+if TYPE_CHECKING:
+    from ticklake.audit.ledger import Hop
+    from ticklake.audit.truth import Comparison
+    from ticklake.cli.lake import Lake
+    from ticklake.feed.market import Market, MarketSession
+
+MARKER: Final = "demo.json"
+STAGE: Final = "demo"
+KEPT: Final = (MARKER, f"{STAGE}.lock", "warehouse/dbt/target/partial_parse.msgpack")
+"""What clearing leaves: the last is dbt's own cache of the project, worth two seconds; dbt checks it before it uses it."""
+
+SEED: Final = 7
+PRINTS: Final = 150_000
+MIN_PRINTS: Final = 2_000
+CHART_SYMBOL: Final = "AAPL"
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, help="Another seed is another market.", show_default=True)
+@click.option("--prints", type=click.IntRange(min=MIN_PRINTS), default=PRINTS, help="About how many prints it has.", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def demo(home: Path | None, seed: int, prints: int, as_json: bool) -> None:
+    """Send a made-up market through every stage, and check what comes out against its truth.
+
+    It has a home of its own (if --home names none, the default one's name with -demo) and starts afresh: what an
+    earlier demo left there is deleted. A home that no demo made is not touched.
+    """
+    from ticklake.cli.lake import Lake
+    from ticklake.cli.report import make_document, print_chart, print_next, print_report
+    from ticklake.locks import hold_stage
+
+    home = home or _default_home()
+    claim_home(home)
+    with hold_stage(home, STAGE):
+        clear_home(home)
+        run = _Run(Lake.at(home).open())
+        market = run.make_market(seed, prints)
+        for session in market.sessions:
+            run.replay(session)
+            run.land()
+            run.build()
+        hops, comparisons = run.check(market)
+        if as_json:
+            print_json(make_document(market, hops, comparisons) | {"home": home, "seed": seed, "stages": run.stages})
+        else:
+            print_report(market, hops, comparisons)
+            print_chart(run.lake.query, CHART_SYMBOL)
+            print_next(home, CHART_SYMBOL)
+    gc.unfreeze()
+    _raise_failure(seed, hops, comparisons)
+
+
+def claim_home(home: Path) -> None:
+    """Mark a new or empty home as a demo's. Raises HomeError if anything but a demo made it."""
+    from ticklake import __version__
+    from ticklake.errors import HomeError, HomeUnwritable
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if any(home.iterdir()) and not (home / MARKER).exists():
+            raise HomeError(
+                f"the home {home} is not a demo's, and a demo would delete what is in it",
+                hint="name another folder, or a new one: ticklake --home DIR demo",
+            )
+        (home / MARKER).write_text(json.dumps({"made_by": __version__}) + "\n")
+    except OSError as error:
+        raise HomeUnwritable(
+            f"the home {home} cannot be written: {error.strerror} ({error.filename})",
+            hint="name another with --home DIR, or make this one writable",
+        ) from error
+
+
+def clear_home(home: Path) -> None:
+    """Delete what an earlier demo left. Raises StageLocked if somebody is at work on it."""
+    from ticklake.errors import StageLocked
+    from ticklake.locks import holder
+
+    for stage in ("log", "land", "build"):
+        if pid := holder(home / "locks", stage):
+            raise StageLocked(f"{stage} is at work on the demo's home {home}, in process {pid}", hint=f"end it first: kill {pid}")
+    for path in sorted(home.rglob("*"), reverse=True):  # what is in a folder before the folder
+        name = path.relative_to(home).as_posix()
+        if any(f"{kept}/".startswith(f"{name}/") for kept in KEPT):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
+
+
+class _Work(msgspec.Struct):
+    """One stage at work: `show` moves its bar, `did` is what it says in the end."""
+
+    show: Callable[[int], None]
+    did: str = ""
+
+
+class _Run:
+    """The stages of one demo, and how long each took."""
+
+    def __init__(self, lake: "Lake") -> None:
+        self.lake = lake
+        self.stages: list[dict[str, Any]] = []
+
+    @contextmanager
+    def _stage(self, name: str, *, unit: str, total: int | None = None) -> Iterator[_Work]:
+        started_ns = self.lake.clock.monotonic_ns()
+        with progress(name, unit=unit, total=total) as show:
+            work = _Work(show)
+            yield work
+        seconds = (self.lake.clock.monotonic_ns() - started_ns) / 1e9
+        self.stages.append({"stage": name, "did": work.did, "seconds": round(seconds, 2)})
+        if not sys.stderr.isatty():  # where a bar was, it says all of this
+            click.echo(f"{name:<8} {work.did:<54} {seconds:>5.1f} s", err=True)
+
+    def make_market(self, seed: int, prints: int) -> "Market":
+        from ticklake.feed.market import Market
+
+        with self._stage("market", unit="trades", total=prints) as work:
+            market = Market(seed, prints=prints)
+            work.show(len(market.trades))
+            work.did = f"{len(market.trades):,} trades out of seed {seed}"
+        gc.freeze()  # the market lives to the end: who collects garbage need not look at all of it again and again
+        return market
+
+    def replay(self, session: "MarketSession") -> None:
+        from ticklake.feed.replay import replay
+        from ticklake.locks import hold_stage
+
+        prints = sum(record.prints for record in session.told)
+        with hold_stage(self.lake.home.locks, "log"), self._stage("replay", unit="prints", total=prints) as work:
+            log = self.lake.open_log_writer()
+            try:
+                replayed = replay(session, log, clock=self.lake.clock, speed=None, on_commit=lambda done: work.show(done.prints))
+            finally:
+                log.close()
+            work.did = f"{replayed.prints:,} prints in {replayed.records:,} records"
+
+    def land(self) -> None:
+        from ticklake.locks import hold_stage
+
+        with hold_stage(self.lake.home.locks, "land"), self._stage("land", unit="records") as work:
+            landed = self.lake.make_lander().land(flush=True)
+            work.show(landed.records)
+            work.did = f"{landed.records:,} records in {landed.objects:,} {'object' if landed.objects == 1 else 'objects'}"
+
+    def build(self) -> None:
+        steps = 0
+
+        def count(_step: str, done: int, total: int) -> None:
+            nonlocal steps
+            steps = total
+            work.show(done)
+
+        with self._stage("build", unit="models and tests") as work:
+            built = self.lake.builder.build(batch_records=self.lake.settings.warehouse.batch_records, on_progress=count)
+            work.did = f"{built.records:,} records, {steps} models and tests"
+
+    def check(self, market: "Market") -> "tuple[list[Hop], list[Comparison]]":
+        from ticklake.audit.ledger import balance
+        from ticklake.audit.truth import TrueTrade, Truth, compare_truth
+
+        with self._stage("check", unit="trades", total=len(market.trades)) as work:
+            hops = balance(self.lake.log, self.lake.store, self.lake.query)
+            truth = Truth([TrueTrade(*trade) for trade in market.trades], market.mischief.resent_prints, market.mischief.garbage)
+            comparisons = compare_truth(truth, self.lake.query)
+            work.show(len(market.trades))
+            work.did = f"{len(hops)} hops of the ledger, {len(comparisons)} comparisons with the truth"
+        return hops, comparisons
+
+
+def _default_home() -> Path:
+    from ticklake.settings import read_settings
+
+    settled = read_settings(None).home
+    return settled.with_name(f"{settled.name}-demo")
+
+
+def _raise_failure(seed: int, hops: "list[Hop]", comparisons: "list[Comparison]") -> None:
+    from ticklake.errors import DemoFailed
+
+    failures = [f"{hop.name} has a residual of {hop.residual:,} {hop.unit}" for hop in hops if not hop.is_balanced]
+    failures += [
+        f"{each.name}: {each.missing:,} missing and {each.surplus:,} surplus of {each.true:,}, such as {'; '.join(each.examples)}"
+        for each in comparisons
+        if not each.holds
+    ]
+    if failures:
+        raise DemoFailed(
+            f"{len(failures)} promises of the demo did not hold: {failures[0]}",
+            hint=f"nothing of yours is wrong: please report it with the seed {seed} and the version, ticklake --version",
+        )
