@@ -58,9 +58,12 @@ class Hop(msgspec.Struct, frozen=True):
         return self.residual == 0
 
 
-class _Object(msgspec.Struct, order=True):
+class _Object(msgspec.Struct):
     first_offset: int
+    end: int
     records: int | None
+    """Less than lie between the two, if another object holds some of them as well."""
+
     is_loaded: bool
     is_quarantined: bool
 
@@ -70,30 +73,37 @@ Partition = tuple[str, int]
 
 def balance(log: Log, store: ObjectStore, query: Query) -> list[Hop]:
     """Count every hop."""
-    manifest = _rows(query, "select object_key, records - trimmed from bronze.landed_objects")
+    kept = dict(_rows(query, "select object_key, records - trimmed from bronze.landed_objects"))
+    lengths = dict(_rows(query, "select object_key, records from bronze.landed_objects"))
     quarantined = {key for (key,) in _rows(query, "select object_key from bronze.quarantined_objects")}
-    partitions = _survey(store, dict(manifest), quarantined)
-    hops = [_balance_landing(log, store, partitions), _balance_bronze(partitions, dict(manifest))]
+    partitions = _survey(store, kept, lengths, quarantined)
+    hops = [_balance_landing(log, store, partitions), _balance_bronze(partitions, kept)]
     if _rows(query, "select 1 from information_schema.tables where table_schema = 'silver' and table_name = 'prints'"):
         hops.append(_balance_silver(query))
         hops.extend(_balance_gold(query))
     return hops
 
 
-def _survey(store: ObjectStore, manifest: dict[str, int], quarantined: set[str]) -> dict[Partition, list[_Object]]:
+def _survey(store: ObjectStore, kept: dict[str, int], lengths: dict[str, int], quarantined: set[str]) -> dict[Partition, list[_Object]]:
     """Give each partition's objects in order; the length of a broken one is told by the next."""
     partitions: dict[Partition, list[_Object]] = {}
     for name in store.list(LANDING_PREFIX):
         key = ObjectKey.parse(name)
-        records: int | None
-        records = manifest[name] if name in manifest else _count_records(store, name)
-        found = _Object(key.first_offset, records, is_loaded=name in manifest, is_quarantined=name in quarantined or records is None)
+        length = lengths[name] if name in lengths else _count_records(store, name)
+        found = _Object(
+            key.first_offset,
+            end=key.first_offset + (length or 0),
+            records=kept.get(name, length),
+            is_loaded=name in kept,
+            is_quarantined=name in quarantined or length is None,
+        )
         partitions.setdefault((key.log_id, key.partition), []).append(found)
     for objects in partitions.values():
-        objects.sort()
+        objects.sort(key=lambda each: each.first_offset)
         for each, following in zip(objects, [*objects[1:], None], strict=True):
             if each.records is None:
                 each.records = following.first_offset - each.first_offset if following else 0
+                each.end = each.first_offset + each.records
     return partitions
 
 
@@ -161,4 +171,4 @@ def _count(objects: Iterable[_Object]) -> int:
 
 
 def _end(objects: list[_Object]) -> int:
-    return objects[-1].first_offset + (objects[-1].records or 0)
+    return max(each.end for each in objects)
