@@ -65,7 +65,8 @@ class _Scale:
         return int((self._high - price) / self.step + Decimal("0.5")) if self.step else self._halves // 2
 
     def label(self, row: int) -> str:
-        return f"{self._high - self.step * (2 * row + Decimal('0.5')):,.{self.decimals}f}"
+        """Name the price of a row's upper half."""
+        return f"{self._high - self.step * 2 * row:,.{self.decimals}f}"
 
 
 def draw_bars(bars: Sequence[Candle], *, zone: tzinfo, width: int = 80, rows: int = 12) -> str:
@@ -87,8 +88,9 @@ def draw_bars(bars: Sequence[Candle], *, zone: tzinfo, width: int = 80, rows: in
 
 
 def _make_labels(bars: Sequence[Candle], rows: int) -> dict[int, str]:
+    """Give the rows that have a label; prices that never moved have one alone."""
     scale = _Scale.of(bars, rows)
-    return {row: scale.label(row) for row in range(0, rows, LABEL_EVERY)}
+    return {row: scale.label(row) for row in (range(0, rows, LABEL_EVERY) if scale.step else [rows // 2])}
 
 
 def _draw_candle(bar: Candle, scale: _Scale, rows: int) -> str:

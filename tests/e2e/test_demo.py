@@ -1,0 +1,202 @@
+"""The demo as a newcomer types it, on a smaller market."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.rig import open_lake
+from ticklake.audit.ledger import Hop
+from ticklake.audit.truth import Comparison
+from ticklake.cli.demo import MARKER, _default_home, _raise_failure, clear_home
+from ticklake.cli.main import cli
+from ticklake.errors import DemoFailed, HomeError, HomeUnwritable, StageLocked
+from ticklake.locks import hold_stage
+
+PRINTS = "4000"
+
+
+def type_line(line: str) -> Result:
+    words = shlex.split(line)
+    assert words[0] == "ticklake"
+    return CliRunner().invoke(cli, words[1:])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "a home"
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> Result:
+    return type_line(f"ticklake --home '{home}' demo --prints {PRINTS}")
+
+
+@pytest.fixture(scope="module")
+def second(home: Path, first: Result) -> Result:
+    assert first.exit_code == 0
+    return type_line(f"ticklake --home '{home}' demo --prints {PRINTS} --seed 11 --json")
+
+
+@pytest.fixture(scope="module")
+def document(second: Result) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(second.stdout)
+    return parsed
+
+
+def test_the_demo_ends_well_and_shows_what_it_promises(first: Result) -> None:
+    assert first.exit_code == 0, first.output
+    for promise in ("genuine trades", "The ledger", "log → landing", "silver → bars_1d", "The truth", "minute bars", "AAPL", "┤", "09:30"):
+        assert promise in first.stdout
+    assert "✗" not in first.stdout
+    assert first.stdout.count("✓") == 10
+
+
+def test_each_stage_says_what_it_did_on_stderr(first: Result) -> None:
+    stages = [line.split()[0] for line in first.stderr.splitlines()]
+
+    assert stages == ["market", "replay", "land", "build", "replay", "land", "build", "check"]
+    assert all(re.search(r"\d+\.\d s$", line) for line in first.stderr.splitlines())
+
+
+def test_mischief_reached_every_verdict(first: Result) -> None:
+    (line,) = [line for line in first.stdout.splitlines() if line.startswith("bronze → silver")]
+    counts = [int(text.replace(",", "")) for text in re.findall(r"([\d,]+) (?:prints|trades|duplicates|quarantined)", line)]
+
+    assert min(counts) > 0
+    assert counts[0] == sum(counts[1:])
+
+
+def test_what_to_type_next_can_be_typed(first: Result) -> None:
+    lines = [line.strip() for line in first.stdout.partition("What to type next\n")[2].splitlines()]
+    answers = [type_line(line) for line in lines]
+
+    assert [answer.exit_code for answer in answers] == [0, 0, 0]
+    assert "AAPL" in answers[0].stdout
+    assert "resent_frame" in answers[1].stdout
+    assert "trades" in answers[2].stdout
+
+
+def test_a_second_demo_starts_afresh_in_the_same_home(second: Result, document: dict[str, Any], home: Path) -> None:
+    counted = CliRunner().invoke(cli, ["--home", str(home), "query", "select count(*) as trades from silver.trades", "--json"])
+
+    assert second.exit_code == 0, second.output
+    assert document["holds"] is True
+    assert document["seed"] == 11
+    assert json.loads(counted.stdout) == {"trades": document["trades"]}
+
+
+def test_json_holds_the_ledger_and_the_comparisons(document: dict[str, Any]) -> None:
+    assert [hop["residual"] for hop in document["ledger"]] == [0] * 6
+    assert {each["name"]: each["holds"] for each in document["truth"]} == {
+        "trades": True,
+        "duplicates": True,
+        "quarantined": True,
+        "minute bars": True,
+    }
+    assert document["truth"][0]["true"] == document["trades"]
+    assert len(document["stages"]) == 8
+
+
+def test_frames_were_sent_again_after_a_build(second: Result, home: Path) -> None:
+    sql = """
+        select count(*) as again from bronze.frames as later
+        inner join bronze.frames as earlier on later.session = earlier.session and later.seq = earlier.seq
+        where earlier.load_id = 1 and later.load_id = 2
+    """
+    crossed = CliRunner().invoke(cli, ["--home", str(home), "query", sql, "--json"])
+
+    assert second.exit_code == 0
+    assert json.loads(crossed.stdout)["again"] > 0
+
+
+@pytest.mark.parametrize("name", ["precious.txt", "home.json"])
+def test_a_folder_that_no_demo_made_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    refused = type_line(f"ticklake --home {tmp_path} demo --prints {PRINTS}")
+
+    assert isinstance(refused.exception, HomeError)
+    assert "ticklake --home DIR demo" in refused.exception.hint
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_lake_is_refused_and_left_alone(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path / "lake")
+    before = sorted(lake.home.root.rglob("*"))
+    refused = type_line(f"ticklake --home {lake.home.root} demo --prints {PRINTS}")
+
+    assert isinstance(refused.exception, HomeError)
+    assert sorted(lake.home.root.rglob("*")) == before
+
+
+def test_a_home_under_a_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = type_line(f"ticklake --home {tmp_path}/file/home demo --prints {PRINTS}")
+
+    assert isinstance(refused.exception, HomeUnwritable)
+    assert str(tmp_path / "file") in refused.exception.what
+
+
+@pytest.mark.parametrize("stage", ["log", "land", "build"])
+def test_a_home_at_work_is_not_cleared(tmp_path: Path, stage: str) -> None:
+    (tmp_path / MARKER).write_text("{}")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "landing").mkdir()
+    with hold_stage(tmp_path / "locks", stage):
+        refused = type_line(f"ticklake --home {tmp_path} demo --prints {PRINTS}")
+
+    assert isinstance(refused.exception, StageLocked)
+    assert stage in refused.exception.what
+    assert (tmp_path / "landing").exists()
+
+
+def test_two_demos_do_not_share_a_home(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text("{}")
+    with hold_stage(tmp_path, "demo"):
+        refused = type_line(f"ticklake --home {tmp_path} demo --prints {PRINTS}")
+
+    assert isinstance(refused.exception, StageLocked)
+
+
+def test_clearing_follows_no_link_out_of_the_home(tmp_path: Path) -> None:
+    outside, home = tmp_path / "outside", tmp_path / "home"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "mine").write_text("mine")
+    (home / "log").mkdir(parents=True)
+    (home / "log" / "link").symlink_to(outside, target_is_directory=True)
+    (home / "log" / "old.sqlite").write_text("old")
+    (home / MARKER).write_text("{}")
+
+    clear_home(home)
+
+    assert [path.name for path in home.iterdir()] == [MARKER]
+    assert (outside / "deep" / "mine").read_text() == "mine"
+
+
+def test_without_a_home_named_the_demo_has_one_beside_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert _default_home() == tmp_path / "ticklake-demo"
+
+    monkeypatch.setenv("TICKLAKE_HOME", str(tmp_path / "lake"))
+    assert _default_home() == tmp_path / "lake-demo"
+
+
+def test_a_comparison_that_does_not_hold_fails_the_demo() -> None:
+    held = Comparison("duplicates", true=1, found=1, missing=0, surplus=0, examples=[])
+    lost = Comparison("trades", true=5, found=4, missing=1, surplus=0, examples=["missing AAPL 1 190.1 100 12"])
+
+    with pytest.raises(DemoFailed, match=r"trades: 1 missing and 0 surplus of 5, such as missing AAPL 1 190\.1 100 12") as failed:
+        _raise_failure(7, [], [held, lost])
+
+    assert failed.value.exit_code == 3
+    assert "seed 7" in failed.value.hint
+
+
+def test_a_hop_that_does_not_balance_fails_the_demo() -> None:
+    with pytest.raises(DemoFailed, match="silver → bars_1m has a residual of 2 trades"):
+        _raise_failure(7, [Hop("silver → bars_1m", "trades", 5, {"in bars": 3})], [])
