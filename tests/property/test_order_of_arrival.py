@@ -1,0 +1,97 @@
+"""Gold is a function of the landed bytes: not of when, in what order, how often or in how many builds they came."""
+
+import random
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.market import cut_objects, make_logs
+from tests.rig import Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference
+from ticklake.cli.lake import Lake
+
+LOGS = make_logs(seed=3)
+NATURAL, OVERLAPS = cut_objects(LOGS, seed=3)
+OBJECTS = {**NATURAL, **OVERLAPS}
+BUILDS = 3
+
+
+class Outcome(msgspec.Struct):
+    """What a lake makes of the objects."""
+
+    gold: dict[str, Rows]
+    prints: Rows
+
+    def differs(self, lake: Lake) -> str:
+        """Say where a lake holds something else; empty if nowhere."""
+        return tell_difference({**self.gold, "prints": self.prints}, {**read_gold(lake), "prints": read_prints(lake)})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What comes out when the objects arrive in order, once, without overlaps, and are built in one go."""
+    lake = open_lake(tmp_path_factory.mktemp("undisturbed"))
+    reveal(lake, list(NATURAL))
+    build(lake)
+    return Outcome(read_gold(lake), read_prints(lake))
+
+
+def reveal(lake: Lake, keys: list[str]) -> None:
+    """Let objects appear in the landing zone; one that is there already appears again."""
+    for key in keys:
+        if not lake.store.create(key, OBJECTS[key]):
+            lake.store.delete(key)
+            lake.store.create(key, OBJECTS[key])
+
+
+def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed: Outcome, tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    reveal(lake, list(OBJECTS))
+    build(lake)
+
+    reasons = {reason for (reason,) in lake.query("select distinct reason from silver.prints").rows}
+    days = lake.query("select count(distinct trading_date), count(distinct start_at::date) from gold.bars_1m").rows[0]
+    trimmed = lake.query("select sum(trimmed) from bronze.landed_objects").rows[0][0]
+    sessions = {name for (name,) in lake.query("select distinct market_session from silver.trades").rows}
+
+    assert reasons >= {"resent_frame", "malformed", "duplicate_keys", "not_representable", "price_not_positive", "size_negative"}
+    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", None}
+    assert sessions == {"pre", "regular", "post", "closed", "continuous"}
+    assert min(days) > 3
+    assert trimmed > 100
+    assert undisturbed.differs(lake) == ""
+
+
+@settings(max_examples=4)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcome, tmp_path_factory: pytest.TempPathFactory) -> None:
+    choose = random.Random(seed)
+    lake = open_lake(tmp_path_factory.mktemp("shuffled"), batch_records=choose.choice((600, 10_000)))
+    turns_of = {key: choose.choices(range(BUILDS), k=choose.choice((1, 2))) for key in OBJECTS}
+    for turn in range(BUILDS):
+        keys = [key for key, turns in turns_of.items() if turn in turns]
+        choose.shuffle(keys)
+        reveal(lake, keys)
+        build(lake)
+
+    assert undisturbed.differs(lake) == ""
+    assert find_unbalanced(lake) == []
+
+
+def test_a_full_build_and_a_warehouse_made_again_give_the_same_gold(undisturbed: Outcome, tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    for keys in (list(OBJECTS)[1::2], list(OBJECTS)[0::2]):
+        reveal(lake, keys)
+        build(lake)
+    assert undisturbed.differs(lake) == ""
+
+    build(lake, full=True)
+    assert undisturbed.differs(lake) == ""
+
+    shutil.rmtree(lake.home.warehouse)
+    reborn = open_lake(tmp_path)
+    build(reborn)
+    assert undisturbed.differs(reborn) == ""
