@@ -16,7 +16,7 @@ from tests.rig import Session, Tick, utc_ms
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey
 
-LOGS: Final = 5
+LOGS: Final = 8
 OBJECT_RECORDS: Final = 9
 FEEDS: Final = ("finnhub", "demo", "recording")
 NIGHTS: Final = ("2024-01-10", "2024-01-11", "2024-07-03")
@@ -50,7 +50,7 @@ def make_logs(seed: int) -> dict[str, list[bytes]]:
         for record in sent_again:
             records.insert(choose.randrange(len(records)), record)
         last_sent = sent_again[:4]
-        logs[f"log{number}"] = records
+        logs[f"log{LOGS - number}"] = records  # so that the copies in the next log come first in the order of places
     return logs
 
 
