@@ -24,9 +24,7 @@ def exceptional_days() -> list[tuple[str, str, str, str]]:
         if day not in calendar.sessions:
             rows.append((EXCHANGE, day.date().isoformat(), "", ""))
             continue
-        opens, closes = (
-            moment.tz_convert(ZONE).strftime("%H:%M") for moment in (calendar.session_open(day), calendar.session_close(day))
-        )
+        opens, closes = (moment.tz_convert(ZONE).strftime("%H:%M") for moment in (calendar.session_open(day), calendar.session_close(day)))
         if (opens, closes) != (REGULAR_OPEN, REGULAR_CLOSE):
             rows.append((EXCHANGE, day.date().isoformat(), opens, closes))
     return rows

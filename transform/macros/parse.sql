@@ -73,8 +73,8 @@
                 when kind = 'raw' then 'malformed'
                 when json_type(frame) <> 'OBJECT' then 'malformed'
                 when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 'duplicate_keys'
-                when json_type(frame, '$.type') is distinct from 'VARCHAR' then 'malformed'
-                when frame ->> '$.type' = 'trade' and json_type(frame, '$.data') is distinct from 'ARRAY' then 'malformed'
+                when coalesce(json_type(frame, '$.type'), '') <> 'VARCHAR' then 'malformed'
+                when frame ->> '$.type' = 'trade' and coalesce(json_type(frame, '$.data'), '') <> 'ARRAY' then 'malformed'
             end as problem
         from sorted_frames
         where not is_plain
@@ -126,7 +126,7 @@
             case
                 when json_type(json_item) <> 'OBJECT' then 'malformed'
                 when len(json_keys(json_item)) <> len(list_distinct(json_keys(json_item))) then 'duplicate_keys'
-                when json_type(json_item, '$.s') is distinct from 'VARCHAR' or item.s = '' then 'malformed'
+                when coalesce(json_type(json_item, '$.s'), '') <> 'VARCHAR' or item.s = '' then 'malformed'
                 when coalesce(json_type(json_item, '$.t'), '') not in {{ numbers }} then 'malformed'
                 when coalesce(json_type(json_item, '$.p'), '') not in {{ numbers }} then 'malformed'
                 when coalesce(json_type(json_item, '$.v'), '') not in {{ numbers }} then 'malformed'
@@ -139,15 +139,15 @@
                 when
                     item.p is null
                     or item.v is null
-                    or item.p is distinct from cast(try_cast(item.p as decimal(18, 8)) as decimal(38, 20))
-                    or item.v is distinct from cast(try_cast(item.v as decimal(18, 8)) as decimal(38, 20))
+                    or coalesce(item.p <> cast(try_cast(item.p as decimal(18, 8)) as decimal(38, 20)), true)
+                    or coalesce(item.v <> cast(try_cast(item.v as decimal(18, 8)) as decimal(38, 20)), true)
                     then 'not_representable'
                 when
                     has_long_digits
                     and not (
                         is_attributable
-                        and try_cast(price_text as decimal(38, 20)) is not distinct from item.p
-                        and try_cast(size_text as decimal(38, 20)) is not distinct from item.v
+                        and coalesce(try_cast(price_text as decimal(38, 20)) = item.p, false)
+                        and coalesce(try_cast(size_text as decimal(38, 20)) = item.v, false)
                         and {{ decimals_needed('price_text') }} <= 8
                         and {{ decimals_needed('size_text') }} <= 8
                     )

@@ -32,11 +32,10 @@ new_sessions as (
 
 ),
 
-{% set reached = within_reach('session') -%}
-{% if is_incremental() -%}
 known_sessions as (
 
     select * from new_sessions
+    {% if is_incremental() -%}
     union all by name
     select
         feed,
@@ -49,16 +48,10 @@ known_sessions as (
         first_received_ns,
         last_received_ns
     from {{ this }}
-    where {{ reached }}
+    where {{ within_reach('session') }}
+    {%- endif %}
 
 ),
-{%- else -%}
-known_sessions as (
-
-    select * from new_sessions
-
-),
-{%- endif %}
 
 merged_sessions as (
 

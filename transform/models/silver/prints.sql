@@ -1,4 +1,5 @@
 {# grain: one print with its verdict: log_id, log_partition, log_offset, print_index #}
+-- depends_on: {{ ref('touched') }}
 {{
     config(
         materialized='incremental',
@@ -20,11 +21,10 @@ market_days as (
 
 ),
 
-{% set reached = within_reach('bucket') -%}
-{% if is_incremental() -%}
 prints_to_judge as (
 
     select * from new_prints
+    {% if is_incremental() -%}
     union all by name
     select
         log_id,
@@ -44,16 +44,10 @@ prints_to_judge as (
         traded_ms,
         received_ns
     from {{ this }}
-    where {{ reached }}
+    where {{ within_reach('bucket') }}
+    {%- endif %}
 
 ),
-{%- else -%}
-prints_to_judge as (
-
-    select * from new_prints
-
-),
-{%- endif %}
 
 resent_frames as (
 
@@ -93,9 +87,20 @@ ordered_prints as (
     from judged_prints
     where verdict = 'trade'
     union all by name
-    select *, cast(null as bigint) as order_key
+    select
+        *,
+        cast(null as bigint) as order_key
     from judged_prints
     where verdict <> 'trade'
+
+),
+
+seen_buckets as (
+
+    select distinct
+        symbol,
+        bucket
+    from ordered_prints
 
 ),
 
@@ -106,7 +111,7 @@ placed_buckets as (
         {{ is_continuous('symbol') }} as is_continuous,
         {{ bucket_start('bucket') }} as start_at,
         {{ trading_date('symbol', 'bucket') }} as trading_date
-    from (select distinct symbol, bucket from ordered_prints)
+    from seen_buckets
 
 ),
 
