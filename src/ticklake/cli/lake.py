@@ -72,7 +72,7 @@ class Lake:
         """Make a lander; the caller holds the lock of the stage `land`."""
         landing = self.settings.landing
         cut = Cut(records=landing.object_records, size_bytes=landing.object_bytes, seconds=landing.object_seconds)
-        return Lander(self.log, self.store, partition=PARTITION, cut=cut)
+        return Lander(SqliteLog(self.home.log), self.store, partition=PARTITION, cut=cut)
 
     @cached_property
     def warehouse(self) -> DuckDBWarehouse:
@@ -103,15 +103,16 @@ class Lake:
 
     def drop_loaded_segments(self) -> int:
         """Delete the log's segments whose records are all in bronze; give how many."""
-        log_id = self.log.log_id
+        log = SqliteLog(self.home.log)  # its own: the lander may be reading from another thread
+        log_id = log.log_id
         loaded = self.query(
             "select first_offset, last_offset from bronze.landed_objects"
             " where log_id = $log_id and log_partition = $partition order by first_offset",
             {"log_id": log_id, "partition": PARTITION},
         )
-        loaded_to = self.log.begin_offset(PARTITION)
+        loaded_to = log.begin_offset(PARTITION)
         for first_offset, last_offset in loaded.rows:
             if first_offset > loaded_to:
                 break
             loaded_to = max(loaded_to, last_offset + 1)
-        return self.log.drop_before(loaded_to)
+        return log.drop_before(loaded_to)

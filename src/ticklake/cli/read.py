@@ -3,11 +3,14 @@
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ticklake.cli.output import FORMATS, print_json, print_result
+
+if TYPE_CHECKING:
+    from ticklake.audit.ledger import Hop
 
 FORMAT = click.option("--format", "output_format", type=click.Choice(FORMATS), default="table", help="How to print.", show_default=True)
 JSON = click.option("--json", "as_json", is_flag=True, help="The same as --format json: one object a line.")
@@ -82,13 +85,11 @@ def ledger(home: Path | None, output_format: str, as_json: bool) -> None:
 
     lake = Lake.at(home)
     hops = balance(lake.log, lake.store, lake.query)
-    rows: list[tuple[Any, ...]] = [
-        (hop.name, hop.unit, hop.total, " + ".join(f"{count:,} {part}" for part, count in hop.parts.items()), hop.residual) for hop in hops
-    ]
     if output_format == "table" and not as_json:
-        print_ledger(rows)
+        print_ledger(hops)
     else:
         columns = ["hop", "unit", "total", "accounted", "residual"]
+        rows = [(hop.name, hop.unit, hop.total, _list_parts(hop), hop.residual) for hop in hops]
         print_result(QueryResult(columns, rows), "json" if as_json else output_format)
     if unbalanced := [hop for hop in hops if not hop.is_balanced]:
         hop = unbalanced[0]
@@ -98,11 +99,15 @@ def ledger(home: Path | None, output_format: str, as_json: bool) -> None:
         )
 
 
-def print_ledger(rows: list[tuple[Any, ...]]) -> None:
+def print_ledger(hops: "list[Hop]") -> None:
     """Print one line a hop."""
-    for name, unit, total, accounted, residual in rows:
-        mark = click.style("✓", fg="green") if residual == 0 else click.style(f"✗ residual {residual:,}", fg="red")
-        click.echo(f"{name:<18} {total:>13,} {unit:<8} = {accounted}  {mark}")
+    for hop in hops:
+        mark = click.style("✓", fg="green") if hop.is_balanced else click.style(f"✗ residual {hop.residual:,}", fg="red")
+        click.echo(f"{hop.name:<18} {hop.total:>13,} {hop.unit:<8} = {_list_parts(hop)}  {mark}")
+
+
+def _list_parts(hop: "Hop") -> str:
+    return " + ".join(f"{count:,} {part}" for part, count in hop.parts.items())
 
 
 @click.command()

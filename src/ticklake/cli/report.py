@@ -34,9 +34,7 @@ def print_report(market: "Market", hops: "list[Hop]", comparisons: "list[Compari
     ):
         click.echo(f"{count:>11,} {what}")
     click.echo("\nThe ledger: where everything is")
-    print_ledger(
-        [(hop.name, hop.unit, hop.total, " + ".join(f"{n:,} {part}" for part, n in hop.parts.items()), hop.residual) for hop in hops]
-    )
+    print_ledger(hops)
     click.echo("\nThe truth, and what was found")
     for each in comparisons:
         mark = (
