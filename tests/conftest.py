@@ -33,7 +33,7 @@ settings.load_profile("ticklake")
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no setting of the user's reach a test."""
-    for name in os.environ:
+    for name in tuple(os.environ):
         if name.startswith("TICKLAKE_") and name != "TICKLAKE_TEST_DATA":
             monkeypatch.delenv(name)
 
