@@ -46,7 +46,7 @@
 {%- endmacro %}
 
 {% macro duckdb__integer_divide(dividend, divisor) -%}
-    ({{ dividend }} // {{ divisor }})
+    (({{ dividend }}) // ({{ divisor }}))
 {%- endmacro %}
 
 
@@ -64,4 +64,14 @@
     case when {{ volume }} > 0 then
         greatest({{ low }}, least({{ high }}, cast({{ notional }} / {{ volume }} as decimal(18, 8))))
     end
+{%- endmacro %}
+
+
+{# A timestamp in UTC to milliseconds since 1970. #}
+{% macro timestamp_to_ms(timestamp) -%}
+    {{ return(adapter.dispatch('timestamp_to_ms')(timestamp)) }}
+{%- endmacro %}
+
+{% macro duckdb__timestamp_to_ms(timestamp) -%}
+    epoch_ms({{ timestamp }})
 {%- endmacro %}

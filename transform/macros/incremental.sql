@@ -1,11 +1,12 @@
 {#
-    Incremental, one way everywhere (DESIGN section 5).
+    Incremental, one way everywhere.
 
     A load is a transaction that brought new frames; load ids ascend in the order of arrival. The model `touched`
     says which (feed, symbol, bucket) each load changed. Every incremental model remembers the last load that it
     has seen, declares its reach, and replaces exactly the rows that lie within reach of what was touched since.
 
     reach = 'bucket'    the five minutes themselves
+    reach = 'bar'       and the buckets where the day's first print or an auction moved from or to
     reach = 'day'       the symbol's whole trading day
     reach = 'session'   the feed's whole connection
 #}
@@ -28,11 +29,16 @@
 {%- endmacro %}
 
 
+{# The newest load. #}
+{% macro newest_load() -%}
+    (select coalesce(max(load_id), 0) from {{ source('landed', 'loads') }})
+{%- endmacro %}
+
+
 {# A post-hook of every incremental model: in the same transaction as its rows. #}
 {% macro advance_watermark() %}
     delete from silver.watermarks where model = '{{ model.name }}';
-    insert into silver.watermarks
-    select '{{ model.name }}' as model, coalesce(max(load_id), 0) as load_id from {{ source('landed', 'loads') }}
+    insert into silver.watermarks select '{{ model.name }}' as model, {{ newest_load() }} as load_id
 {% endmacro %}
 
 
@@ -40,6 +46,7 @@
 {% macro reach_columns(reach) -%}
     {{ return({
         'bucket': ['feed', 'symbol', 'bucket'],
+        'bar': ['feed', 'symbol', 'bucket'],
         'day': ['feed', 'symbol', 'trading_date'],
         'session': ['feed', 'session'],
     }[reach]) }}
@@ -48,9 +55,15 @@
 
 {# Select the units within reach of what was touched since the model's watermark. #}
 {% macro touched_units(model_name, reach) -%}
-    select distinct {{ reach_columns(reach) | join(', ') }}
-    from {{ ref('touched') if reach != 'session' else ref('recorded_frames') }}
+    {%- set columns = reach_columns(reach) | join(', ') -%}
+    select distinct {{ columns }}
+    from {{ ref('recorded_frames') if reach == 'session' else ref('touched') }}
     where load_id > {{ watermark(model_name) }}
+    {%- if reach == 'bar' %}
+    union
+    select {{ columns }} from {{ ref('moved_marks') }}
+    where load_id > {{ watermark(model_name) }}
+    {%- endif %}
 {%- endmacro %}
 
 

@@ -3,7 +3,7 @@
     config(
         materialized='incremental',
         incremental_strategy='replace_reach',
-        reach='bucket',
+        reach='bar',
         post_hook='{{ advance_watermark() }}',
     )
 }}
@@ -11,7 +11,7 @@
 with minutes as (
 
     select * from {{ ref('lens_minutes') }}
-    where {{ within_reach('bucket') }}
+    where {{ within_reach('bar') }}
 
 ),
 

@@ -1,4 +1,8 @@
-{# grain: what a lens makes of one set of condition codes: lens, conditions #}
+{#
+    grain: what a lens makes of one set of condition codes: lens, conditions
+
+    A print that may set open and close always counts for high and low too.
+#}
 {{ config(materialized='table') }}
 
 with lenses as (
@@ -34,6 +38,8 @@ ruled_codes as (
     select
         condition_codes.conditions,
         lenses.lens,
+        lenses.has_auctions and condition_codes.code = '19' as is_opening_auction,
+        lenses.has_auctions and condition_codes.code = '36' as is_closing_auction,
         coalesce(lens_rules.updates_high_low, lenses.unknown_updates_high_low) as updates_high_low,
         coalesce(lens_rules.updates_last, lenses.unknown_updates_last) as updates_last,
         coalesce(lens_rules.updates_volume, lenses.unknown_updates_volume) as updates_volume
@@ -48,10 +54,13 @@ combined_rules as (
     select
         lens,
         conditions,
-        not bool_or(updates_high_low = 'no') as updates_high_low,
-        not bool_or(updates_last in ('no', 'first_only')) as updates_last,
+        not bool_or(updates_high_low = 'no') or not bool_or(updates_last = 'no') as updates_high_low,
+        not bool_or(updates_last = 'no') as updates_last,
         not bool_or(updates_volume = 'no') as updates_volume,
-        bool_or(updates_high_low = 'session' or updates_last = 'session') as is_extended_only
+        bool_or(updates_last = 'first_only') as is_first_only,
+        bool_or(updates_high_low = 'session' or updates_last = 'session') as is_extended_only,
+        bool_or(is_opening_auction) as is_opening_auction,
+        bool_or(is_closing_auction) as is_closing_auction
     from ruled_codes
     group by lens, conditions
 
@@ -65,7 +74,10 @@ unconditional as (
         true as updates_high_low,
         true as updates_last,
         true as updates_volume,
-        false as is_extended_only
+        false as is_first_only,
+        false as is_extended_only,
+        false as is_opening_auction,
+        false as is_closing_auction
     from lenses
 
 ),
