@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -226,6 +226,13 @@ class Running:
             if not chunk:
                 break
         pytest.fail(f"{event!r} did not come within {seconds:g} s; stderr so far:\n" + "\n".join(self.seen[-20:]))
+
+    def moments(self, *, seconds: float = 0.1) -> Iterator[None]:
+        """Give moments while the process works, so many seconds apart, until it ends."""
+        while self.is_alive:
+            yield
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=seconds)
 
     def end(self, *, seconds: float = 60.0) -> tuple[int, str]:
         """Wait for the process's end; give its exit code and stdout."""

@@ -72,11 +72,12 @@ class Pipeline:
         tape = [Recording(path) for path in recordings]
         threads = [
             threading.Thread(target=self._guard, args=(self._replay, tape, speed), name="replay"),
-            threading.Thread(target=self._guard, args=(self._land,), name="land"),
+            threading.Thread(target=self._guard, args=(self._land, until_done), name="land"),
         ]
         for thread in threads:
             thread.start()
         try:
+            self._lake.builder.warm()
             self._build(until_done=until_done)
         finally:
             self.stop()
@@ -84,7 +85,6 @@ class Pipeline:
                 thread.join()
         if self._failure:
             raise self._failure
-        self._build_once()
 
     def _guard(self, stage: Callable[..., None], *arguments: object) -> None:
         """Let a stage's error stop the others and reach the caller."""
@@ -115,14 +115,14 @@ class Pipeline:
             finally:
                 log.close()
 
-    def _land(self) -> None:
+    def _land(self, until_done: bool) -> None:
         from ticklake.locks import hold_stage
 
         with hold_stage(self._lake.home.locks, "land"):
             lander = self._lake.make_lander()
             while not self._stopping.is_set():
                 is_last = self._replay_done.is_set()
-                self.landed += lander.land(flush=False).records
+                self.landed += lander.land(flush=is_last and until_done).records
                 if is_last:
                     self._landed_all.set()
                 self._stopping.wait(self._lake.settings.run.poll_seconds)

@@ -55,6 +55,10 @@ class Builder:
         self._turn = turn
         self._transform = Transform(warehouse, dbt_folder)
 
+    def warm(self) -> None:
+        """Import and parse dbt now, so that no reader waits for it while a build has its turn."""
+        self._transform.parse()
+
     def build(
         self,
         *,

@@ -1,0 +1,94 @@
+"""Two real trading days, all of them: not one genuine print is lost, and sent twice they are the same."""
+
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from tests.rig import build, find_unbalanced, land, open_lake, read_gold, replay_files, tell_difference
+from ticklake.cli.lake import Lake
+
+PRINTS: Final = 1_042_557
+READ_TAPE: Final = """
+create temp table tape as
+select
+    s as symbol, t as traded_ms, cast(p as decimal(18, 8)) as price, cast(v as decimal(18, 8)) as size,
+    coalesce(array_to_string(list_transform(
+        list_sort(list_transform(list_distinct(string_split(c, ';')), lambda code: lpad(code, 4, '0'))),
+        lambda code: ltrim(code, '0')
+    ), ','), '') as conditions
+from read_csv($files, header = true, columns = {
+    's': 'varchar', 't': 'bigint', 'p': 'varchar', 'v': 'varchar', 'c': 'varchar', 'x': 'varchar'
+})
+"""
+COUNT_EACH: Final = "select symbol, traded_ms, price, size, conditions, count(*) as copies from {} group by all"
+MINUTE_VOLUMES: Final = """
+with published as (
+    select regexp_extract(filename, '([A-Z]+)-', 1) as symbol, epoch_ms(t) as start_at, v as volume
+    from read_csv($files, header = true, filename = true)
+),
+ours as (
+    select symbol, start_at, volume from gold.bars_1m where lens = $lens and volume > 0
+)
+select count(*), count(*) filter (where published.volume = ours.volume)
+from published left join ours using (symbol, start_at)
+"""
+
+
+def replay_tape(lake: Lake, trades: list[Path]) -> None:
+    """Bring the whole tape from its files to gold."""
+    assert replay_files(lake, *trades).prints == PRINTS
+    land(lake)
+    build(lake)
+
+
+def count_verdicts(lake: Lake) -> dict[str, int]:
+    """Give how many prints have which verdict."""
+    return dict(lake.query("select verdict, count(*) from silver.prints group by verdict").rows)
+
+
+def digest_trades(lake: Lake) -> int:
+    """Give one number for all trades in their order."""
+    columns = "symbol, order_key, traded_ms, price, size, conditions, received_ns, session, seq, print_index"
+    return int(lake.query(f"select bit_xor(hash({columns})) from silver.trades").rows[0][0])  # noqa: S608 — our own SQL
+
+
+def count_strays(lake: Lake, trades: list[Path]) -> tuple[int, int]:
+    """Give how many groups of equal prints the tape has more often than the lake, and the lake than the tape."""
+    with duckdb.connect(lake.warehouse.path, read_only=True) as connection:
+        connection.execute(READ_TAPE, {"files": [str(path) for path in trades]})
+        tape, lake_trades = COUNT_EACH.format("tape"), COUNT_EACH.format("silver.trades")
+        missing, invented = (
+            connection.execute(f"select count(*) from ({left} except all {right})").fetchone() or (-1,)  # noqa: S608 — our own SQL
+            for left, right in ((tape, lake_trades), (lake_trades, tape))
+        )
+    return missing[0], invented[0]
+
+
+def percent_of_equal_minutes(lake: Lake, published: list[Path], lens: str) -> float:
+    """Give in how many of the publisher's minutes a lens has the publisher's volume, in percent as the tape's README gives it."""
+    with duckdb.connect(lake.warehouse.path, read_only=True) as connection:
+        parameters = {"files": [str(path) for path in published], "lens": lens}
+        minutes, equal = connection.execute(MINUTE_VOLUMES, parameters).fetchone() or (0, 0)
+    return round(100 * int(equal) / int(minutes), 2)
+
+
+def test_the_real_tape_is_kept_to_the_last_print_and_sending_it_again_adds_nothing(tape: Path, tmp_path: Path) -> None:
+    trades, published = sorted(tape.glob("trades/*.csv.gz")), sorted(tape.glob("minute_bars/*.csv"))
+    lake = open_lake(tmp_path, threads=2)
+
+    replay_tape(lake, trades)
+    gold, digest = read_gold(lake), digest_trades(lake)
+
+    assert count_verdicts(lake) == {"trade": PRINTS}
+    assert count_strays(lake, trades) == (0, 0)
+    assert find_unbalanced(lake) == []
+    assert percent_of_equal_minutes(lake, published, "sip") >= 99.50
+    assert percent_of_equal_minutes(lake, published, "all_prints") == 99.41
+
+    replay_tape(lake, trades)
+
+    assert count_verdicts(lake) == {"trade": PRINTS, "duplicate": PRINTS}
+    assert digest_trades(lake) == digest
+    assert find_unbalanced(lake) == []
+    assert tell_difference(gold, read_gold(lake)) == ""
