@@ -1,0 +1,1 @@
+"""Several stages together, through the command line where there is one."""

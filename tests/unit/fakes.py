@@ -63,6 +63,8 @@ class FakeStore:
     def __init__(self, *, winners: int = 1) -> None:
         self.objects: dict[str, bytes] = {}
         self.diary: list[tuple[str, str]] = []
+        self.hides_all = False
+        """A listing from before the other lander's object was there."""
         self._winners = winners
         self._creations: dict[str, int] = {}
 
@@ -84,7 +86,7 @@ class FakeStore:
         return self.objects[key]
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
-        yield from sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)
+        yield from sorted(key for key in self.objects if not self.hides_all and key.startswith(prefix) and key > start_after)
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
