@@ -1,9 +1,9 @@
 """Rules of the house that no linter knows: `make check` runs them.
 
-    size       no file of code grows past 400 lines
-    docstring  each module of ours says in one sentence what it is for
-    locks      locks carry hashes, never addresses
-    paths      nothing tells where it was written
+size       no file of code grows past 400 lines
+docstring  each module of ours says in one sentence what it is for
+locks      locks carry hashes, never addresses
+paths      nothing tells where it was written
 """
 
 import ast

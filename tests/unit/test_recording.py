@@ -39,7 +39,7 @@ def test_rows_become_frames_of_the_feeds_own_json_with_digits_untouched(tmp_path
 def test_a_session_opens_counts_without_a_hole_and_closes(tmp_path: Path) -> None:
     later = "AAPL,1763476500000,267,1,,Q\n"
     parsed = bodies(Recording(write(tmp_path / "a.csv", HEADER + ROWS + later)))
-    kinds = [record["control"]["type"] if "control" in record else "frame" for record in parsed]  # type: ignore[index,call-overload]
+    kinds = [record["control"]["type"] if "control" in record else "frame" for record in parsed]  # type: ignore[index]
     assert kinds == ["session_opened", "frame", *["heartbeat"] * 4, "frame", "session_closed"]
     assert [record["seq"] for record in parsed] == list(range(len(parsed)))
 

@@ -1,0 +1,114 @@
+"""The command line: what people type, and what comes back."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.integration.conftest import ROWS, assert_said, run_cli
+from ticklake.cli.main import COMMANDS
+
+
+def test_bars_print_as_table_csv_and_json(built_home: Path) -> None:
+    table = run_cli(built_home, "bars", "AAPL", "--interval", "1m", "--lens", "all_prints")
+    csv = run_cli(built_home, "bars", "AAPL", "--interval", "1m", "--lens", "all_prints", "--format", "csv")
+    lines = run_cli(built_home, "bars", "AAPL", "--interval", "1m", "--lens", "all_prints", "--json")
+    bars = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert list(bars[0]) == [
+        *("feed", "symbol", "lens", "start_at", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    ]
+    assert bars[0]["start_at"] == "2025-11-18T14:30:00Z"
+    assert sum(bar["trade_count"] for bar in bars) == ROWS // 2
+    assert len(csv.stdout.splitlines()) == len(bars) + 1
+    assert len(table.stdout.splitlines()) == len(bars) + 2
+    assert bars[0]["open"] == "250.00000000"
+
+
+def test_bars_can_be_cut_by_time_and_number(built_home: Path) -> None:
+    last = run_cli(built_home, "bars", "--interval", "1m", "--last", "1", "--json").stdout.splitlines()
+    assert [json.loads(line)["symbol"] for line in last] == ["AAPL", "MSFT"]
+    early = run_cli(built_home, "bars", "AAPL", "--interval", "1m", "--to", "2025-11-18T14:31:00", "--json")
+    assert len(early.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "create table gold.mine (a int)",
+        "delete from silver.prints",
+        "copy (select 1) to '/tmp/ticklake-must-not-write.csv'",
+        "attach '/tmp/ticklake-must-not-attach.db'",
+        "select * from read_csv('/etc/passwd')",
+        "selec",
+    ],
+)
+def test_a_query_only_reads_the_warehouse(built_home: Path, sql: str) -> None:
+    assert_said(run_cli(built_home, "query", sql))
+    assert not list(Path("/tmp").glob("ticklake-must-not-*"))
+
+
+def test_the_ledger_balances_and_ends_with_3_when_a_row_is_gone(built_home: Path, tmp_path: Path) -> None:
+    good = run_cli(built_home, "ledger", "--json")
+    assert good.returncode == 0
+    assert {json.loads(line)["residual"] for line in good.stdout.splitlines()} == {0}
+    home = shutil.copytree(built_home, tmp_path / "home")
+    with duckdb.connect(home / "warehouse" / "ticklake.duckdb") as warehouse:
+        warehouse.execute("delete from silver.prints where print_index = 0 and log_offset = 3")
+    assert_said(run_cli(home, "ledger"), "bronze → silver", "unaccounted for", exit_code=3)
+
+
+def test_a_landed_object_that_is_gone_is_a_residual(built_home: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(built_home, tmp_path / "home")
+    (landed,) = home.rglob("*.zst")
+    landed.unlink()
+    assert run_cli(home, "ledger").returncode == 3
+
+
+def test_status_tells_how_far_each_stage_is(built_home: Path, tmp_path: Path) -> None:
+    status = json.loads(run_cli(built_home, "status", "--json").stdout)
+    assert (status["trades"], status["symbols"], status["at_work"]) == (ROWS, 2, "nobody")
+    assert "built              not yet" in run_cli(tmp_path / "new", "status").stdout
+
+
+def test_the_doctor_finds_a_sound_home_sound(built_home: Path) -> None:
+    done = run_cli(built_home, "doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    assert [finding["check"] for finding in json.loads(done.stdout)] == ["home", "disk", "store", "landing", "clock"]
+
+
+def test_config_shows_every_setting_with_its_origin(built_home: Path) -> None:
+    shown = run_cli(built_home, "config", "show").stdout
+    assert "landing.object_seconds" in shown
+    assert "--home" in shown
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["config", "show"]], ids=" ".join)
+def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> None:
+    done = run_cli(tmp_path, *command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_help_comes_at_once() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+
+    def cpu_seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "ticklake.cli", "--help"], env=environment, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(cpu_seconds() for _ in range(5)) <= 0.4
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "inf", "nan"])
+def test_a_speed_is_a_positive_number_or_max(tmp_path: Path, recording: Path, speed: str) -> None:
+    done = run_cli(tmp_path, "replay", str(recording), "--speed", speed)
+    assert done.returncode == 2
+    assert "neither max nor a number above 0" in done.stderr

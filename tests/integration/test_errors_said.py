@@ -1,0 +1,80 @@
+"""Bad input and bad surroundings: one sentence, the next thing to type, nothing lost."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import ROWS, assert_said, run_cli, write_recording
+from tests.unit.test_settings import HOLD
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, recording: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_said(run_cli(tmp_path / "file" / "home", "replay", str(recording)), "cannot be written", "--home DIR")
+
+
+def test_a_home_of_another_version_is_refused(tmp_path: Path, recording: Path) -> None:
+    (tmp_path / "home.json").write_text('{"layout": 99, "made_by": "9.9"}')
+    assert_said(run_cli(tmp_path, "replay", str(recording)), "layout 99", "9.9")
+
+
+def test_a_truncated_recording_is_refused_and_nothing_of_it_is_logged(tmp_path: Path, recording: Path) -> None:
+    broken = tmp_path / "broken.csv"
+    broken.write_text(recording.read_text()[:-9])
+    assert_said(run_cli(tmp_path / "home", "replay", str(broken)), f"row {ROWS + 1}", "nothing of it was sent")
+    assert json.loads(run_cli(tmp_path / "home", "status", "--json").stdout)["log_offsets"] is None
+
+
+def test_an_unknown_symbol_is_told_with_what_looks_like_it(built_home: Path) -> None:
+    assert_said(run_cli(built_home, "bars", "APPL"), "'APPL'", "AAPL")
+
+
+def test_an_unknown_lens_is_told_with_those_that_are_there(built_home: Path) -> None:
+    assert_said(run_cli(built_home, "bars", "AAPL", "--lens", "spi"), "'spi'", "all_prints, regular_way, sip")
+
+
+def test_a_query_before_the_first_build_says_what_to_type(tmp_path: Path) -> None:
+    assert_said(run_cli(tmp_path, "query", "select 1"), "no warehouse", "ticklake build")
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ticklake.toml").write_text("[landing]\nobject_seconds = 'soon'\n")
+    assert_said(run_cli(tmp_path, "land"), "landing.object_seconds", "'soon'")
+
+
+@pytest.mark.parametrize("stage", ["land", "build"])
+def test_a_second_one_on_a_home_is_refused_with_the_others_pid(built_home: Path, stage: str) -> None:
+    command = [sys.executable, "-c", HOLD, str(built_home / "locks"), stage]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert_said(run_cli(built_home, stage), f"process {other.pid}", exit_code=4)
+
+
+def test_a_corrupt_object_is_named_and_quarantined_and_loads_once_it_is_mended(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    objects = []
+    for number, symbol in enumerate(("AAPL", "MSFT")):
+        run_cli(home, "replay", str(write_recording(tmp_path / f"{number}.csv", rows=40, symbols=(symbol,))))
+        run_cli(home, "land")
+        objects = sorted(home.rglob("*.zst"))
+    assert len(objects) == 2
+    whole = objects[0].read_bytes()
+    objects[0].write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+
+    first = run_cli(home, "build")
+    assert first.returncode == 0, first.stderr
+    assert f"{objects[0].name} is quarantined: " in first.stderr
+    assert "1 quarantined" not in run_cli(home, "query", "select symbol from silver.trades group by all").stdout
+    assert run_cli(home, "query", "select distinct symbol from silver.trades", "--format", "csv").stdout.splitlines() == ["symbol", "MSFT"]
+    ledger = run_cli(home, "ledger")
+    assert ledger.returncode == 0, ledger.stdout
+    assert " 0 quarantined" not in ledger.stdout.splitlines()[1]
+
+    objects[0].write_bytes(whole)
+    assert run_cli(home, "build").returncode == 0
+    assert run_cli(home, "query", "select count(*) as n from silver.trades", "--format", "csv").stdout == "n\n80\n"
+    assert " 0 quarantined" in run_cli(home, "ledger").stdout.splitlines()[1]
