@@ -34,6 +34,22 @@ select count(*), count(*) filter (where published.volume = ours.volume)
 from published left join ours using (symbol, start_at)
 """
 
+OTHER_PRICES: Final = """
+with published as (
+    select regexp_extract(filename, '([A-Z]+)-', 1) as symbol, epoch_ms(t) as start_at, o, h, l, c
+    from read_csv($files, header = true, filename = true, types = {
+        'o': 'decimal(18, 8)', 'h': 'decimal(18, 8)', 'l': 'decimal(18, 8)', 'c': 'decimal(18, 8)'
+    })
+),
+ours as (
+    select * from gold.bars_1m where lens = 'regular_way' and market_session = 'regular'
+)
+select
+    count(*), count(*) filter (where (published.o, published.h, published.l, published.c) is distinct from (open, high, low, close))
+from published inner join ours using (symbol, start_at)
+"""
+REGULAR_MINUTES: Final = 3_119
+
 
 def replay_tape(lake: Lake, trades: list[Path]) -> None:
     """Bring the whole tape from its files to gold."""
@@ -73,6 +89,13 @@ def percent_of_equal_minutes(lake: Lake, published: list[Path], lens: str) -> fl
     return round(100 * int(equal) / int(minutes), 2)
 
 
+def count_other_prices(lake: Lake, published: list[Path]) -> tuple[int, int]:
+    """Give the regular session's minutes, and in how many of them the publisher's prices differ from regular_way's in any."""
+    with duckdb.connect(lake.warehouse.path, read_only=True) as connection:
+        minutes, other = connection.execute(OTHER_PRICES, {"files": [str(path) for path in published]}).fetchone() or (0, 0)
+    return int(minutes), int(other)
+
+
 def test_the_real_tape_is_kept_to_the_last_print_and_sending_it_again_adds_nothing(tape: Path, tmp_path: Path) -> None:
     trades, published = sorted(tape.glob("trades/*.csv.gz")), sorted(tape.glob("minute_bars/*.csv"))
     lake = open_lake(tmp_path, threads=2)
@@ -85,6 +108,9 @@ def test_the_real_tape_is_kept_to_the_last_print_and_sending_it_again_adds_nothi
     assert find_unbalanced(lake) == []
     assert percent_of_equal_minutes(lake, published, "sip") >= 99.50
     assert percent_of_equal_minutes(lake, published, "all_prints") == 99.41
+    minutes, other_prices = count_other_prices(lake, published)
+    assert minutes == REGULAR_MINUTES
+    assert other_prices <= 3, "an independent publisher made other bars of the same tape"
 
     replay_tape(lake, trades)
 

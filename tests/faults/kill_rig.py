@@ -112,20 +112,24 @@ class KillRig:
         self.report.threads = max(threading.active_count(), sum(1 for _ in Path("/proc/self/task").iterdir()))
         self.report.open_files = [link for link in _open_files() if str(self._folder) in link]
         recordings = self._recordings()
-        first = next(recordings)
-        for command in COMMANDS:
-            started = time.monotonic()
-            self._finish(command, self._peaceful, [first])
-            self._usual_seconds[command] = time.monotonic() - started
-        used = [first]
-        self._torment(first, kills)
+        used = [next(recordings)]
+        if any(kill.share for kill in kills):
+            self._take_time(used[0])
+        self._torment(used[0], kills)
         while kills and len(self.report.killed) < enough:
             used.append(next(recordings))
             self._torment(used[-1], kills)
         for command in COMMANDS:
-            self._finish(command, self._peaceful, used[1:])
+            self._finish(command, self._peaceful, used[1:] if self._usual_seconds else used)
         self._compare()
         return self.report
+
+    def _take_time(self, recording: Path) -> None:
+        """Let each command run undisturbed, and note how long it takes."""
+        for command in COMMANDS:
+            started = time.monotonic()
+            self._finish(command, self._peaceful, [recording])
+            self._usual_seconds[command] = time.monotonic() - started
 
     def _torment(self, recording: Path, kills: list[Kill]) -> None:
         """Bring a recording into gold, with kills in each command for which some are left."""

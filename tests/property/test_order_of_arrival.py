@@ -22,6 +22,7 @@ BUILDS = 3
 class Outcome(msgspec.Struct):
     """What a lake makes of the objects."""
 
+    lake: Lake
     gold: dict[str, Rows]
     prints: Rows
 
@@ -36,7 +37,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     lake = open_lake(tmp_path_factory.mktemp("undisturbed"))
     reveal(lake, list(NATURAL))
     build(lake)
-    return Outcome(read_gold(lake), read_prints(lake))
+    return Outcome(lake, read_gold(lake), read_prints(lake))
 
 
 def reveal(lake: Lake, keys: list[str]) -> None:
@@ -47,22 +48,16 @@ def reveal(lake: Lake, keys: list[str]) -> None:
             lake.store.create(key, OBJECTS[key])
 
 
-def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed: Outcome, tmp_path: Path) -> None:
-    lake = open_lake(tmp_path)
-    reveal(lake, list(OBJECTS))
-    build(lake)
-
-    reasons = {reason for (reason,) in lake.query("select distinct reason from silver.prints").rows}
-    days = lake.query("select count(distinct trading_date), count(distinct start_at::date) from gold.bars_1m").rows[0]
-    trimmed = lake.query("select sum(trimmed) from bronze.landed_objects").rows[0][0]
-    sessions = {name for (name,) in lake.query("select distinct market_session from silver.trades").rows}
+def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed: Outcome) -> None:
+    query = undisturbed.lake.query
+    reasons = {reason for (reason,) in query("select distinct reason from silver.prints").rows}
+    days = query("select count(distinct trading_date), count(distinct start_at::date) from gold.bars_1m").rows[0]
+    sessions = {name for (name,) in query("select distinct market_session from silver.trades").rows}
 
     assert reasons >= {"resent_frame", "malformed", "duplicate_keys", "not_representable", "price_not_positive", "size_negative"}
     assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", None}
     assert sessions == {"pre", "regular", "post", "closed", "continuous"}
     assert min(days) > 3
-    assert trimmed > 100
-    assert undisturbed.differs(lake) == ""
 
 
 @settings(max_examples=3)
@@ -79,15 +74,14 @@ def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcom
 
     assert undisturbed.differs(lake) == ""
     assert find_unbalanced(lake) == []
+    assert lake.query("select sum(trimmed) from bronze.landed_objects").rows[0][0] > 100
 
 
 def test_a_full_build_and_a_warehouse_made_again_give_the_same_gold(undisturbed: Outcome, tmp_path: Path) -> None:
     lake = open_lake(tmp_path)
-    for keys in (list(OBJECTS)[1::2], list(OBJECTS)[0::2]):
-        reveal(lake, keys)
-        build(lake)
-    assert undisturbed.differs(lake) == ""
-
+    reveal(lake, list(OBJECTS)[1::2])
+    build(lake)
+    reveal(lake, list(OBJECTS)[0::2])
     build(lake, full=True)
     assert undisturbed.differs(lake) == ""
 
