@@ -68,10 +68,45 @@ def test_recordings_side_by_side_come_in_the_order_of_their_time(tmp_path: Path)
     assert one.session != two.session
 
 
-@pytest.mark.parametrize("row", ["AAPL,17634x,1,1,,Q", "AAPL,1763476200000,NaN,1,,Q", 'A"B,1763476200000,1,1,,Q', "only,three,columns"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "AAPL,17634x,1,1,,Q",
+        "AAPL,+1763476200000,1,1,,Q",
+        "AAPL,1_763_476_200_000,1,1,,Q",
+        "AAPL,01763476200000,1,1,,Q",
+        "AAPL,9999999999999,1,1,,Q",
+        "AAPL,1763476200000,NaN,1,,Q",
+        "AAPL,1763476200000,01.5,1,,Q",
+        'A"B,1763476200000,1,1,,Q',
+        "only,three,columns",
+    ],
+)
 def test_a_row_that_is_no_trade_is_sent_as_it_stands(tmp_path: Path, row: str) -> None:
     parsed = bodies(Recording(write(tmp_path / "a.csv", HEADER + ROWS + row + "\n" + ROWS)))
     assert [record["raw"] for record in parsed if "raw" in record] == [row]
+
+
+def test_rows_before_the_first_trade_take_its_time(tmp_path: Path) -> None:
+    records = list(Recording(write(tmp_path / "a.csv", HEADER + "garbage\n" + ROWS)).records())
+    assert [record.prints for record in records] == [0, 1, 3, 0]
+    assert [record.received_ns // 10**6 for record in records[1:]] == [1763476200000, 1763476200006, 1763476200006]
+
+
+def test_a_wrong_time_decades_ago_brings_no_heartbeats_through_decades(tmp_path: Path) -> None:
+    recording = Recording(write(tmp_path / "a.csv", HEADER + "AAPL,1,1,1,,Q\n" + ROWS))
+    assert [record.prints for record in itertools.islice(recording.records(), 10)] == [0, 1, 3, 0]
+
+
+def test_two_readings_of_one_recording_give_the_same_bytes(tmp_path: Path) -> None:
+    recording = Recording(write(tmp_path / "a.csv", HEADER + ROWS * 9))
+    assert list(recording.records()) == list(recording.records())
+
+
+def test_another_file_is_another_session(tmp_path: Path) -> None:
+    one = Recording(write(tmp_path / "a.csv", HEADER + ROWS))
+    other = Recording(write(tmp_path / "b.csv", HEADER + ROWS * 2))
+    assert one.session != other.session
 
 
 def test_a_truncated_gzip_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

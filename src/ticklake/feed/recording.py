@@ -33,12 +33,18 @@ FRAMING: Final = b"1"
 FRAME_PRINTS: Final = 10
 FRAME_SPAN_MS: Final = 20
 HEARTBEAT_NS: Final = 60 * 10**9
+SILENCE_NS: Final = 14 * 24 * 3600 * 10**9
+"""A longer one is a wrong time in the file, not a feed that was silent: heartbeats through decades would fill the disk."""
+
 COLUMNS: Final = (b"s", b"t", b"p", b"v", b"c")
 NS_PER_MS: Final = 1_000_000
 MAX_TIME_MS: Final = 1 << 43
 """The year 2248: tape time beyond it would not fit nanoseconds."""
 
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_TIME: Final = re.compile(rb"[1-9][0-9]{0,12}")
+"""Not all that `int` reads: +1, 01 and 1_0 are no JSON."""
+
 _PLAIN: Final = re.compile(rb"[ !#-\[\]-~]*")
 """What can stand between quotes of JSON as it is."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -68,7 +74,7 @@ class Recording:
                 opened = {"type": "session_opened", "source": self.path.name, "rows": self.rows}
                 yield TimedRecord(received_ns, format_control(stamp(), opened), 0)
                 seq = 1
-            while at_ns - received_ns > HEARTBEAT_NS:
+            while HEARTBEAT_NS < at_ns - received_ns <= SILENCE_NS:
                 received_ns += HEARTBEAT_NS
                 yield TimedRecord(received_ns, format_control(stamp(), {"type": "heartbeat"}), 0)
                 seq += 1
@@ -81,7 +87,7 @@ class Recording:
 
     def _frames(self) -> Iterator[list["_Row"]]:
         frame: list[_Row] = []
-        last_ms = 0
+        last_ms = self._first_ms()
         for line in _lines(self.path):
             row = _read_row(line, self._columns, last_ms)
             if frame and (
@@ -96,6 +102,11 @@ class Recording:
             last_ms = max(last_ms, row.time_ms)
         if frame:
             yield frame
+
+    def _first_ms(self) -> int:
+        """When the tape begins: rows before the first trade have no time of their own."""
+        rows = (_read_row(line, self._columns, 0) for line in _lines(self.path))
+        return next((row.time_ms for row in rows if row.is_trade), 0)
 
 
 class Tape:
@@ -134,7 +145,8 @@ def _read_row(line: bytes, columns: tuple[int, ...], last_ms: int) -> _Row:
         and _PLAIN.fullmatch(codes)
         and _NUMBER.fullmatch(price)
         and _NUMBER.fullmatch(size)
-        and 0 < time_ms < MAX_TIME_MS
+        and _TIME.fullmatch(time)
+        and time_ms < MAX_TIME_MS
     )
     if not is_trade:
         return _Row(last_ms, line, is_trade=False)
