@@ -15,20 +15,24 @@ from typing import IO, Final
 from ticklake.errors import StageLocked
 
 POLL_SECONDS: Final = 0.01
+PROBE_SECONDS: Final = 0.5
+"""How long a lock that nobody signed may be held: by `holder`, which looks, or by one who is about to sign."""
 
 
 @contextmanager
 def hold_stage(folder: Path, stage: str) -> Iterator[None]:
     """Hold a stage's lock while the block runs. Raises StageLocked if another process has it."""
     with _open(folder / f"{stage}.lock") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = holder(folder, stage) or "unknown"
+        deadline = time.monotonic() + PROBE_SECONDS
+        while not _try_lock(file, fcntl.LOCK_EX):
+            pid = holder(folder, stage)
+            if pid is None and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+                continue
             raise StageLocked(
-                f"{stage} is already at work on this home, in process {pid}",
-                hint=f"wait for it, or end it: kill {pid}",
-            ) from None
+                f"{stage} is already at work on this home, in process {pid or 'unknown'}",
+                hint=f"wait for it, or end it: kill {pid or 'PID'}",
+            )
         _sign(file)
         try:
             yield
