@@ -14,7 +14,7 @@ NOW_NS = 1_790_000_000 * 10**9
 LATER_MS = NOW_NS // 10**6 + 60_000
 
 
-@pytest.mark.parametrize(("winners", "is_good"), [(1, True), (2, False), (32, False)])
+@pytest.mark.parametrize(("winners", "is_good"), [(0, False), (1, True), (2, False), (32, False)])
 def test_a_store_is_good_if_create_only_has_one_winner(winners: int, is_good: bool) -> None:
     finding = check_store(FakeStore(winners=winners))
     assert finding.is_good is is_good
