@@ -1,137 +1,216 @@
-"""Hostile frames: each is parsed exactly or quarantined with its reason, and none stops the rest."""
+"""Hostile messages: each has the verdict and the reason that the contract names, and the ledger counts every one.
 
-from collections.abc import Iterator
+All of them go through one lake in one build, so that none can spoil a neighbour's.
+"""
+
+import json
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import pytest
 
-from tests.rig import Session, build, find_unbalanced, land, log_records, open_lake
+from tests.rig import Session, build, find_unbalanced, land, log_records, open_lake, utc_ms
 from ticklake.cli.lake import Lake
 
-NOW_MS: Final = 1_763_476_200_000
-Verdicts = list[tuple[str, str | None]]
-TRADE: Final[Verdicts] = [("trade", None)]
+NOON_MS: Final = utc_ms("2025-11-18 17:00")
+PLAIN: Final = {"c": '["1"]', "p": "190.1", "s": '"AAPL"', "t": str(NOON_MS), "v": "100"}
+Found = dict[int, list[tuple[Any, ...]]]
 
 
-def trade(price: str = "10", size: str = "1", *, time: str = str(NOW_MS), symbol: str = '"A"', conditions: str | None = None) -> str:
-    codes = "" if conditions is None else f',"c":{conditions}'
-    return f'{{"s":{symbol},"p":{price},"t":{time},"v":{size}{codes}}}'
+class Trade(msgspec.Struct, frozen=True):
+    """A print that is a trade, as silver has to hold it."""
+
+    price: str = "190.1"
+    size: str = "100"
+    conditions: str = "1"
 
 
-def frame(*items: str) -> bytes:
-    return f'{{"type":"trade","data":[{",".join(items)}]}}'.encode()
+class Case(msgspec.Struct, frozen=True):
+    """A message, and what becomes of its prints in their order: a trade, or the reason of its quarantine."""
+
+    name: str
+    message: bytes
+    prints: tuple[Trade | str, ...]
 
 
-def quarantined(reason: str) -> Verdicts:
-    return [("quarantined", reason)]
+def item(*, drop: str = "", **fields: str) -> str:
+    """Give one print as JSON text: a plain one, with some fields written otherwise, added or left out."""
+    return "{" + ",".join(f'"{key}":{text}' for key, text in {**PLAIN, **fields}.items() if key != drop) + "}"
 
 
-CASES: Final[dict[str, tuple[bytes, Verdicts]]] = {
-    "plain": (frame(trade()), TRADE),
-    "keys of another order": (b'{"data":[{"v":1,"t":1763476200000,"s":"A","p":10}],"type":"trade"}', TRADE),
-    "an extra key": (b'{"type":"trade","data":[{"s":"A","p":10,"t":1763476200000,"v":1,"x":"Q"}]}', TRADE),
-    "pretty-printed with spaces": (b'{ "type" : "trade", "data" : [ { "s": "A", "p": 10, "t": 1763476200000, "v": 1 } ] }', TRADE),
-    "a ping": (b'{"type":"ping"}', []),
-    "an error": (b'{"type":"error","msg":"Invalid symbol"}', []),
-    "an unknown type": (b'{"type":"news","data":[{"s":"A"}]}', []),
-    "no trades at all": (b'{"type":"trade","data":[]}', []),
-    "not JSON": (b"hello", quarantined("malformed")),
-    "truncated": (frame(trade())[:-4], quarantined("malformed")),
-    "a line break inside": (frame(trade()).replace(b",", b",\n", 1), quarantined("malformed")),
-    "not UTF-8": (b'{"type":"trade\xff"}', quarantined("malformed")),
-    "too deep": (b"[" * 5000 + b"]" * 5000, quarantined("malformed")),
-    "a number": (b"5", quarantined("malformed")),
-    "an object without a type": (b'{"data":[]}', quarantined("malformed")),
-    "data that is no list": (b'{"type":"trade","data":{}}', quarantined("malformed")),
-    "an item that is no object beside one that is": (frame("7", trade()), [("quarantined", "malformed"), ("trade", None)]),
-    "no symbol": (b'{"type":"trade","data":[{"p":10,"t":1763476200000,"v":1}]}', quarantined("malformed")),
-    "an empty symbol": (frame(trade(symbol='""')), quarantined("malformed")),
-    "a symbol that is a number": (frame(trade(symbol="5")), quarantined("malformed")),
-    "no price": (b'{"type":"trade","data":[{"s":"A","t":1763476200000,"v":1}]}', quarantined("malformed")),
-    "a price in quotes": (frame(trade('"10"')), quarantined("malformed")),
-    "a price that is true": (frame(trade("true")), quarantined("malformed")),
-    "a price that is null": (frame(trade("null")), quarantined("malformed")),
-    "a size in quotes": (frame(trade(size='"1"')), quarantined("malformed")),
-    "a time between milliseconds": (frame(trade(time="1763476200000.5")), quarantined("malformed")),
-    "conditions that are nested": (frame(trade(conditions='[["1"]]')), quarantined("malformed")),
-    "conditions that are numbers": (frame(trade(conditions="[1]")), quarantined("malformed")),
-    "a key twice in a print": (b'{"type":"trade","data":[{"s":"A","p":10,"p":11,"t":1763476200000,"v":1}]}', quarantined("duplicate_keys")),
-    "a key twice in a frame": (b'{"type":"trade","data":[],"data":[]}', quarantined("duplicate_keys")),
-    "nine decimals": (frame(trade("1.000000001")), quarantined("not_representable")),
-    "nine decimals by exponent": (frame(trade("8.55e-07")), quarantined("not_representable")),
-    "a digit far behind": (frame(trade("1.0000000000000000000000001")), quarantined("not_representable")),
-    "nines far behind": (frame(trade("1.9999999999999999999999999")), quarantined("not_representable")),
-    "a size too small": (frame(trade(size="1e-30")), quarantined("not_representable")),
-    "twenty digits": (frame(trade("12345678901234567890")), quarantined("not_representable")),
-    "a huge exponent": (frame(trade("1e999")), quarantined("not_representable")),
-    "a price of zero": (frame(trade("0")), quarantined("price_not_positive")),
-    "a price below zero": (frame(trade("-10")), quarantined("price_not_positive")),
-    "a size below zero": (frame(trade(size="-1")), quarantined("size_negative")),
-    "a size of zero": (frame(trade(size="0")), TRADE),
-    "seconds": (frame(trade(time="1763476200")), quarantined("time_in_seconds")),
-    "microseconds": (frame(trade(time="1763476200000000")), quarantined("time_in_microseconds")),
-    "before 1990": (frame(trade(time="600000000000")), quarantined("time_before_1990")),
-    "a minute and more ahead": (frame(trade(time=str(NOW_MS + 61_000))), quarantined("time_in_future")),
-    "half a minute ahead": (frame(trade(time=str(NOW_MS + 30_000))), TRADE),
-}
+def message(*items: str) -> bytes:
+    """Give a message with these items."""
+    return f'{{"data":[{",".join(items)}],"type":"trade"}}'.encode()
 
-EXACT: Final = {
-    "8.5e-07": "0.00000085",
-    "1e2": "100",
-    "0.10000000000": "0.1",
-    "9999999999.99999999": "9999999999.99999999",
-    "1234567890.12345678": "1234567890.12345678",
-    "129.5800": "129.58",
-    "0.00000001": "0.00000001",
-}
-CONDITIONS: Final = {
-    "null": "",
-    "[]": "",
-    '["1"]': "1",
-    '["41","8"]': "8,41",
-    '["24","8","24","12"]': "8,12,24",
-    '[ "41" , "8" ]': "8,41",
-    '["XX","7"]': "7,XX",
-}
+
+def one(name: str, expected: Trade | str, *, drop: str = "", **fields: str) -> Case:
+    """A message with one print that is written otherwise than a plain one."""
+    return Case(name, message(item(drop=drop, **fields)), (expected,))
+
+
+MALFORMED_MESSAGES: Final = [
+    Case(name, text, ("malformed",))
+    for name, text in {
+        "empty": b"",
+        "not JSON": b"hello",
+        "truncated JSON": message(item())[:-5],
+        "not UTF-8": b'{"type":"trade\xff"}',
+        "a number": b"42",
+        "a text": b'"trade"',
+        "null": b"null",
+        "a list": b"[" + message(item()) + b"]",
+        "NaN for a price": message(item(p="NaN")),
+        "two messages": message(item()) * 2,
+        "deeper than a parser goes": b"[" * 5000 + b"]" * 5000,
+        "spread over several lines": json.dumps(json.loads(message(item())), indent=2).encode(),
+        "no type": b'{"data":[' + item().encode() + b"]}",
+        "a type that is null": b'{"data":[],"type":null}',
+        "a type that is a number": b'{"data":[],"type":7}',
+        "no data": b'{"type":"trade"}',
+        "data null": b'{"data":null,"type":"trade"}',
+        "data an object": b'{"data":' + item().encode() + b',"type":"trade"}',
+        "data a text": b'{"data":"none","type":"trade"}',
+    }.items()
+]
+MALFORMED_ITEMS: Final = [
+    Case(
+        "items that are no objects", message(item(), "7", item(), "null", '"x"', "[1]"), (Trade(), "malformed", Trade(), *["malformed"] * 3)
+    ),
+    *(one(f"without {key}", "malformed", drop=key) for key in "spvt"),
+    *(one(f"{key} null", "malformed", **{key: "null"}) for key in "spvt"),
+    *(one(f"{key} as text", "malformed", **{key: f'"{PLAIN[key]}"'}) for key in "pvt"),
+    *(one(f"{key} a boolean", "malformed", **{key: "true"}) for key in "spvt"),
+    *(one(f"{key} a list", "malformed", **{key: f"[{PLAIN[key]}]"}) for key in "spvt"),
+    one("symbol a number", "malformed", s="5"),
+    one("symbol empty", "malformed", s='""'),
+    one("time with a fraction", "malformed", t=f"{NOON_MS}.5"),
+    one("time in nanoseconds", "malformed", t=f"{NOON_MS}000000"),
+    one("conditions a text", "malformed", c='"1"'),
+    one("conditions numbers", "malformed", c="[1,2]"),
+    one("conditions nested", "malformed", c='[["1"]]'),
+    one("conditions an object", "malformed", c='{"1":true}'),
+    one("conditions with a null", "malformed", c='["1",null]'),
+    one("conditions with the separator in a code", "malformed", c='["1,2"]'),
+]
+DUPLICATE_KEYS: Final = [
+    Case("type twice", message(item())[:-1] + b',"type":"trade"}', ("duplicate_keys",)),
+    Case("data twice", b'{"data":[],' + message(item())[1:], ("duplicate_keys",)),
+    Case("price twice, beside a good one", message(item()[:-1] + ',"p":190.2}', item()), ("duplicate_keys", Trade())),
+    Case("an unknown key twice", message(item(x="1")[:-1] + ',"x":2}'), ("duplicate_keys",)),
+]
+DIGITS: Final = [
+    *(
+        one(f"{field} {digits}", "not_representable", **{field: digits})
+        for field in "pv"
+        for digits in ("1.000000001", "8.55e-07", "1.0000000000000000000000001", "12345678901234567890", "10000000000", "1e300", "1e-300")
+    ),
+    *(
+        one(f"{digits} fits", Trade(price=exact, size=exact), p=digits, v=digits)
+        for digits, exact in {
+            "8.5e-07": "0.00000085",
+            "8.5E-7": "0.00000085",
+            "1e2": "100",
+            "1E+2": "100",
+            "0.10000000000": "0.1",
+            "0.1": "0.1",
+            "0.00000001": "0.00000001",
+            "9999999999.99999999": "9999999999.99999999",
+            "1234567890.12345678": "1234567890.12345678",
+        }.items()
+    ),
+]
+VALUES: Final = [
+    one("price zero", "price_not_positive", p="0"),
+    one("price zero in disguise", "price_not_positive", p="-0.0"),
+    one("price negative", "price_not_positive", p="-190.1"),
+    one("size negative", "size_negative", v="-1"),
+    one("size zero", Trade(size="0"), v="0"),
+    one("time in seconds", "time_in_seconds", t=str(NOON_MS // 1000)),
+    one("time in microseconds", "time_in_microseconds", t=f"{NOON_MS}000"),
+    one("time zero", "time_before_1990", t="0"),
+    one("time negative", "time_before_1990", t="-1"),
+    one("the last millisecond before 1990", "time_before_1990", t="631151999999"),
+    one("the first of 1990", Trade(), t="631152000000"),
+    one("a minute ahead", Trade(), t=str(NOON_MS + 60_000)),
+    one("more than a minute ahead", "time_in_future", t=str(NOON_MS + 60_001)),
+    one("sixteen nines for a time", "time_in_future", t="9" * 16),
+    one("eighteen digits of time", "time_in_future", t="9" + "0" * 17),
+    one("eighteen digits of time below zero", "time_before_1990", t="-9" + "0" * 17),
+]
+CONDITIONS: Final = [
+    one("conditions null", Trade(conditions=""), c="null"),
+    one("conditions empty", Trade(conditions=""), c="[]"),
+    one("conditions missing", Trade(conditions=""), drop="c"),
+    one("conditions unordered", Trade(conditions="1,8,12,41"), c='["41","8","12","1"]'),
+    one("conditions repeated", Trade(conditions="1,12"), c='["12","1","12","1"]'),
+    one("conditions with a letter and spaces", Trade(conditions="T,12"), c='[ "12", "T" ]'),
+]
+FORMS: Final = [
+    Case("the type first", b'{"type":"trade","data":[' + item().encode() + b"]}", (Trade(),)),
+    Case("keys in another order", message(f'{{"v":100,"t":{NOON_MS},"c":["1"],"s":"AAPL","p":190.1}}'), (Trade(),)),
+    Case("spaces everywhere", json.dumps(json.loads(message(item())), separators=(" , ", " : ")).encode(), (Trade(),)),
+    Case("keys that nobody knows", message(item(x='{"p":1,"v":[2]}'))[:-1] + b',"p":"x"}', (Trade(),)),
+    one("a symbol outside ASCII", Trade(), s='"ÄÖ"'),
+    one("a symbol in escapes", Trade(), s='"A\\u0041\\"PL"'),
+    one("a time as a whole decimal", Trade(), t=f"{NOON_MS}.0"),
+    Case("many prints, one of them bad", message(item(), item(p="-1"), item()), (Trade(), "price_not_positive", Trade())),
+    Case("no prints", message(), ()),
+    Case("a ping", b'{"type":"ping"}', ()),
+    Case("an error", b'{"msg":"Invalid symbol","type":"error"}', ()),
+    Case("news with data", b'{"data":[{"headline":"x"}],"type":"news"}', ()),
+]
+CASES: Final = [*MALFORMED_MESSAGES, *MALFORMED_ITEMS, *DUPLICATE_KEYS, *DIGITS, *VALUES, *CONDITIONS, *FORMS]
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A lake with every case in a frame of its own, by offset."""
-    lake = open_lake(tmp_path_factory.mktemp("quarantine") / "home")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake in which every case is one frame of one session; the frame's seq is the case's number."""
+    lake = open_lake(tmp_path_factory.mktemp("hostile") / "home")
     session = Session()
-    messages = [message for message, _ in CASES.values()]
-    messages += [frame(trade(text)) for text in EXACT]
-    messages += [frame(trade(conditions=text)) for text in CONDITIONS]
-    log_records(lake, [session.raw(message, received_ms=NOW_MS) for message in messages])
+    log_records(lake, [session.raw(case.message, received_ms=NOON_MS) for case in CASES])
     land(lake)
     build(lake)
-    yield lake
-    lake.log.close()
+    return lake
 
 
-def rows_of(lake: Lake, offset: int, columns: str) -> list[tuple[Any, ...]]:
-    sql = f"select {columns} from silver.prints where log_offset = $offset order by print_index"  # noqa: S608 — our own names
-    return lake.query(sql, {"offset": offset}).rows
+@pytest.fixture(scope="module")
+def found(hostile: Lake) -> Found:
+    """What silver holds of each case, in the order of its prints."""
+    sql = "select seq, verdict, reason, price, size, conditions from silver.prints order by seq, print_index"
+    prints: Found = {}
+    for seq, *rest in hostile.query(sql).rows:
+        prints.setdefault(seq, []).append(tuple(rest))
+    return prints
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_frame_is_judged(judged: Lake, name: str) -> None:
-    assert rows_of(judged, list(CASES).index(name), "verdict, reason") == CASES[name][1]
+@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)), ids=[case.name for case in CASES])
+def test_each_print_has_its_verdict_and_every_digit(number: int, case: Case, found: Found) -> None:
+    """A trade keeps its digits exactly; what is no trade says why."""
+    prints = found.get(number, [])
+    assert [(verdict, reason) for verdict, reason, *_ in prints] == [
+        ("trade", None) if isinstance(expected, Trade) else ("quarantined", expected) for expected in case.prints
+    ]
+    for (_, _, *values), expected in zip(prints, case.prints, strict=True):
+        if isinstance(expected, Trade):
+            assert values == [Decimal(expected.price), Decimal(expected.size), expected.conditions]
 
 
-@pytest.mark.parametrize("text", EXACT)
-def test_digits_are_read_exactly(judged: Lake, text: str) -> None:
-    offset = len(CASES) + list(EXACT).index(text)
-    assert rows_of(judged, offset, "verdict, price") == [("trade", Decimal(EXACT[text]))]
+def test_the_ledger_balances_with_all_of_it(hostile: Lake, found: Found) -> None:
+    """No print is counted twice or forgotten, whatever it looks like."""
+    assert find_unbalanced(hostile) == []
+    assert sum(len(prints) for prints in found.values()) == sum(len(case.prints) for case in CASES)
 
 
-@pytest.mark.parametrize("text", CONDITIONS)
-def test_conditions_are_a_sorted_set(judged: Lake, text: str) -> None:
-    offset = len(CASES) + len(EXACT) + list(CONDITIONS).index(text)
-    assert rows_of(judged, offset, "verdict, conditions") == [("trade", CONDITIONS[text])]
+def test_a_full_build_judges_the_same(hostile: Lake) -> None:
+    """Made again from bronze, silver says the same of every print."""
+    sql = "select seq, print_index, verdict, reason, price, size, conditions, order_key from silver.prints order by seq, print_index"
+    before = hostile.query(sql).rows
+    build(hostile, full=True)
+    assert hostile.query(sql).rows == before
 
 
-def test_the_ledger_balances_with_all_of_it(judged: Lake) -> None:
-    assert find_unbalanced(judged) == []
+def test_escapes_in_a_symbol_are_read(hostile: Lake) -> None:
+    """A symbol is what the JSON says, not how it spells it."""
+    symbols = {symbol for (symbol,) in hostile.query("select distinct symbol from silver.trades").rows}
+    assert symbols == {"AAPL", "ÄÖ", 'AA"PL'}

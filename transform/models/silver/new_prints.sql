@@ -28,7 +28,9 @@ judged_prints as (
             when price <= 0 then 'price_not_positive'
             when size < 0 then 'size_negative'
             when traded_ms between {{ earliest_ms }} and received_ms + {{ future_ms }} then null
-            when traded_ms * 1000 between {{ earliest_ms }} and received_ms + {{ future_ms }} then 'time_in_seconds'
+            when
+                traded_ms between {{ earliest_ms // 1000 }} and {{ integer_divide('received_ms + ' ~ future_ms, 1000) }}
+                then 'time_in_seconds'
             when
                 {{ integer_divide('traded_ms', 1000) }} between {{ earliest_ms }} and received_ms + {{ future_ms }}
                 then 'time_in_microseconds'
