@@ -80,9 +80,10 @@ class Lander:
         for batch in self._batches(flush=flush):
             landed.lost += max(0, batch[0].offset - self._next_offset)
             self._create(batch)
+            records = self._next_offset - batch[0].offset
             landed.objects += 1
-            landed.records += len(batch)
-            on_object(len(batch))
+            landed.records += records
+            on_object(records)
         return landed
 
     def _resume_if_new_log(self) -> None:
@@ -107,16 +108,20 @@ class Lander:
             )
 
     def _batches(self, *, flush: bool) -> Iterator[list[LogRecord]]:
-        while records := self._log.read(self._partition, self._read_from, max_records=READ_RECORDS):
-            for record in records:
-                if self._pending and (record.offset != self._read_from or self._is_full):
-                    yield self._take()
-                    if self._next_offset != record.offset and self._was_adopted:
-                        break  # the adopted object ends elsewhere: read on from there
-                self._pending.append(record)
-                self._pending_bytes += len(record.value)
-        if self._pending and (flush or self._is_due):
-            yield self._take()
+        is_at_end = False
+        while not is_at_end:
+            while records := self._log.read(self._partition, self._read_from, max_records=READ_RECORDS):
+                for record in records:
+                    if self._pending and (record.offset != self._read_from or self._is_full):
+                        yield self._take()
+                        if self._next_offset != record.offset and self._was_adopted:
+                            break  # the adopted object ends elsewhere: read on from there
+                    self._pending.append(record)
+                    self._pending_bytes += len(record.value)
+            is_at_end = True
+            if self._pending and (flush or self._is_full or self._is_due):
+                yield self._take()
+                is_at_end = not self._was_adopted  # the adopted object may end before the log does
 
     @property
     def _read_from(self) -> int:
