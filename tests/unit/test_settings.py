@@ -54,6 +54,35 @@ def test_a_file_that_says_nothing_we_know_is_refused(tmp_path: Path, text: str) 
         read_settings(tmp_path)
 
 
+def test_an_unknown_name_in_the_environment_is_refused_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLAKE_LANDING__OBJECT_HOURS", "1")
+    with pytest.raises(SettingsInvalid, match=r"landing\.object_hours cannot be '1'") as caught:
+        read_settings(tmp_path)
+    assert "TICKLAKE_LANDING__OBJECT_HOURS" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TICKLAKE_LANDING__OBJECT_RECORDS", "0"),
+        ("TICKLAKE_LANDING__OBJECT_SECONDS", "-1"),
+        ("TICKLAKE_LOG__LEVEL", "loud"),
+        ("TICKLAKE_WAREHOUSE__MEMORY_LIMIT", "much"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalid, match=f"cannot be '{value}'") as caught:
+        read_settings(tmp_path)
+    assert variable in caught.value.hint
+
+
+def test_every_setting_is_told_with_its_meaning(tmp_path: Path) -> None:
+    rows = explain_settings(read_settings(tmp_path), home_is_flag=False)
+    assert all(row["meaning"] and row["origin"] == "default" for row in rows)
+    assert {str(row["setting"]).partition(".")[0] for row in rows} == {"home", "log", "landing", "warehouse", "run"}
+
+
 def test_without_a_name_the_home_lies_in_the_users_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert read_settings(None).home == tmp_path / "ticklake"
