@@ -60,6 +60,15 @@ def test_a_drop_takes_the_files_beside_a_segment_too(tmp_path: Path) -> None:
     assert {path.name[:20] for path in tmp_path.iterdir()} == {f"{2:020d}", f"{4:020d}"}
 
 
+def test_a_reader_whose_listing_is_older_than_a_drop_finds_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, [b"0", b"1"], [b"2", b"3"])
+    dropped, log = segments(tmp_path)[0], SqliteLog(tmp_path)
+    SqliteLog(tmp_path).drop_before(2)
+    assert log._select(dropped, "select log_offset, value from records limit ?", (1,)) == []
+    assert read_log_id(dropped) == ""
+    assert not dropped.exists()
+
+
 def die_when(point: str, work: Callable[[], None]) -> None:
     """Let a child of ours work until it is killed at a fault point."""
     pid = os.fork()
@@ -102,8 +111,8 @@ def test_an_empty_file_under_a_segments_name_is_one_whose_writer_has_only_begun(
     write(tmp_path, [b"0", b"1"])
     (tmp_path / f"{2:020d}.sqlite").touch()
     log = SqliteLog(tmp_path)
-    assert (offsets(tmp_path), log.end_offset(0)) == ([0, 1], 2)
     log_id = read_log_id(segments(tmp_path)[0])
+    assert (offsets(tmp_path), log.end_offset(0), log.log_id) == ([0, 1], 2, log_id)
     write(tmp_path, [b"2"])
     assert offsets(tmp_path) == [0, 1, 2]
     assert SqliteLog(tmp_path).log_id == log_id

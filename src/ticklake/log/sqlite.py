@@ -14,7 +14,7 @@ import itertools
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -120,8 +120,8 @@ class SqliteLog:
     @property
     def log_id(self) -> str:
         """The id of the log, or empty while nothing was ever written."""
-        segments = _segments(self._folder)
-        return read_log_id(segments[-1]) if segments else ""
+        ids = (read_log_id(path) for path in reversed(_segments(self._folder)))
+        return next((log_id for log_id in ids if log_id), "")  # a segment that was only just made has none yet
 
     def partitions(self) -> Sequence[int]:
         """The one partition."""
@@ -173,7 +173,11 @@ class SqliteLog:
 
     def size_bytes(self) -> int:
         """What the segments take on disk."""
-        return sum(path.stat().st_size for path in self._folder.glob("*.sqlite*"))
+        size = 0
+        for path in self._folder.glob("*.sqlite*"):
+            with suppress(FileNotFoundError):  # dropped since the listing
+                size += path.stat().st_size
+        return size
 
     def close(self) -> None:
         """Let go of the open segment."""
@@ -185,11 +189,11 @@ class SqliteLog:
         try:
             if self._open_path != path:
                 self.close()
-                self._connection, self._open_path = _connect(path), path
+                self._connection, self._open_path = _connect_reader(path), path
             assert self._connection is not None  # noqa: S101 — for the type checker
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # its writer has made the file and not yet the tables
+            if _is_empty(path, error):
                 return [(None, b"")] if "max(" in sql else []  # type: ignore[list-item]
             raise _translate(error, path) from error
         except sqlite3.Error as error:
@@ -199,10 +203,10 @@ class SqliteLog:
 def read_log_id(path: Path) -> str:
     """Read the log's id out of a segment. Raises LogCorrupt."""
     try:
-        with closing(_connect(path)) as connection:
+        with closing(_connect_reader(path)) as connection:
             row = connection.execute("select log_id from segment").fetchone()
     except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
+        if _is_empty(path, error):
             return ""
         raise _translate(error, path) from error
     except sqlite3.Error as error:
@@ -216,6 +220,16 @@ def _segments(folder: Path) -> list[Path]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=30, check_same_thread=False)
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a segment that is there; one that was dropped since the listing is not made again."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, check_same_thread=False)
+
+
+def _is_empty(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Whether a segment cannot be read because its writer has not made the tables yet, or because it was dropped."""
+    return "no such table" in str(error) or not path.exists()
 
 
 def _translate(error: sqlite3.Error, path: Path) -> TicklakeError:
