@@ -225,3 +225,15 @@ def test_a_log_that_forgot_what_was_landed_goes_on() -> None:
         del log.records[offset]
     landed = make_lander(log, store).land(flush=True)
     assert (landed.records, landed.lost) == (2, 0)
+
+
+def test_what_waited_of_an_old_log_is_not_landed_as_the_new_ones() -> None:
+    old, new, store = make_records(2), make_records(5)[2:], FakeStore()
+    log = FakeLog(old)
+    lander = make_lander(log, store)
+    assert lander.land(flush=False).objects == 0
+    log.log_id, log.records = "new", dict(enumerate(new))
+    lander.land(flush=True)
+    (key,) = store.list("landing/frames.v1/")
+    assert key == str(ObjectKey("new", 0, 0))
+    assert decode_object(key, store.objects[key]).splitlines() == new

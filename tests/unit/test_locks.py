@@ -1,8 +1,8 @@
 """Locks between processes: whose they are, who waits, and who only looks."""
 
+import fcntl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,23 +61,18 @@ def test_two_stages_of_one_home_work_side_by_side(tmp_path: Path) -> None:
             pytest.fail("one stage was held twice")
 
 
-def test_who_only_looks_whose_a_lock_is_keeps_nobody_out(tmp_path: Path) -> None:
-    is_over = threading.Event()
+def test_who_only_looks_whose_a_lock_is_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diary: list[float] = []
+    with (tmp_path / "land.lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
 
-    def look() -> None:
-        while not is_over.is_set():
-            holder(tmp_path, "land")
+        def sleep(seconds: float) -> None:
+            diary.append(seconds)
+            fcntl.flock(looking, fcntl.LOCK_UN)
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        for _ in range(500):
-            with hold_stage(tmp_path, "land"):
-                pass
-    finally:
-        is_over.set()
-        looking.join()
-    assert holder(tmp_path, "land") is None
+        monkeypatch.setattr("ticklake.locks.time.sleep", sleep)
+        with hold_stage(tmp_path, "land"):
+            assert len(diary) == 1
 
 
 def test_readers_in_two_processes_share_the_room(tmp_path: Path) -> None:
