@@ -103,7 +103,11 @@ DIGITS: Final = [
     *(
         one(f"{field} {digits}", "not_representable", **{field: digits})
         for field in "pv"
-        for digits in ("1.000000001", "8.55e-07", "1.0000000000000000000000001", "12345678901234567890", "10000000000", "1e300", "1e-300")
+        for digits in (
+            *("1.000000001", "8.55e-07", "1e-30", "1e-300"),
+            *("1.0000000000000000000000001", "1.9999999999999999999999999"),
+            *("10000000000", "12345678901234567890", "1e300", "1e999"),
+        )
     ),
     *(
         one(f"{digits} fits", Trade(price=exact, size=exact), p=digits, v=digits)
@@ -145,6 +149,7 @@ CONDITIONS: Final = [
     one("conditions unordered", Trade(conditions="1,8,12,41"), c='["41","8","12","1"]'),
     one("conditions repeated", Trade(conditions="1,12"), c='["12","1","12","1"]'),
     one("conditions with a letter and spaces", Trade(conditions="T,12"), c='[ "12", "T" ]'),
+    one("conditions that nobody knows", Trade(conditions="7,XX"), c='["XX","7"]'),
 ]
 FORMS: Final = [
     Case("the type first", b'{"type":"trade","data":[' + item().encode() + b"]}", (Trade(),)),
