@@ -98,6 +98,7 @@ DUPLICATE_KEYS: Final = [
     Case("data twice", b'{"data":[],' + message(item())[1:], ("duplicate_keys",)),
     Case("price twice, beside a good one", message(item()[:-1] + ',"p":190.2}', item()), ("duplicate_keys", Trade())),
     Case("an unknown key twice", message(item(x="1")[:-1] + ',"x":2}'), ("duplicate_keys",)),
+    Case("price twice, once in escapes", message(item()[:-1] + ',"\\u0070":190.2}'), ("duplicate_keys",)),
 ]
 DIGITS: Final = [
     *(
@@ -155,6 +156,11 @@ FORMS: Final = [
     Case("the type first", b'{"type":"trade","data":[' + item().encode() + b"]}", (Trade(),)),
     Case("keys in another order", message(f'{{"v":100,"t":{NOON_MS},"c":["1"],"s":"AAPL","p":190.1}}'), (Trade(),)),
     Case("spaces everywhere", json.dumps(json.loads(message(item())), separators=(" , ", " : ")).encode(), (Trade(),)),
+    Case("keys in escapes", message(item().replace('"p"', '"\\u0070"')), (Trade(),)),
+    Case("keys in capitals beside our own", message(item(P="7", S='"B"'))[:-1] + b',"Type":"ping","Data":[]}', (Trade(),)),
+    Case("a key that nobody knows, nested deeply", message(item(x="[" * 900 + "]" * 900)), (Trade(),)),
+    Case("digits that stand in a text too", message(item(p="190.10000000000", x='"p\\":9.123456789"')), (Trade(),)),
+    Case("a thousand prints written carefully", message(*[item(x="0")] * 1000), (Trade(),) * 1000),
     Case("keys that nobody knows", message(item(x='{"p":1,"v":[2]}'))[:-1] + b',"p":"x"}', (Trade(),)),
     one("a symbol outside ASCII", Trade(), s='"ÄÖ"'),
     one("a symbol in escapes", Trade(), s='"A\\u0041\\"PL"'),
