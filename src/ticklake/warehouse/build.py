@@ -80,8 +80,9 @@ class Builder:
                     built.is_full = full or (not is_first and state.transform_sha256 != self._transform.sha256)
                     has_loaded = self._load_one(built, batch_records, everything=built.is_full)
                     newest = self._warehouse.newest_load_id()
-                    if not (has_loaded or built.is_full or is_first or state.tested_load_id < newest):
-                        break
+                if not (has_loaded or built.is_full or is_first or state.tested_load_id < newest):
+                    break
+                with self._turn():  # a turn of its own: readers wait for the longer of the two, not for both
                     self._transform.build(
                         full=built.is_full,
                         with_seeds=is_first,
