@@ -57,14 +57,19 @@ class Home:
                 f"the home {self.root} cannot be written: {error.strerror} ({error.filename})",
                 hint="name another with --home DIR or TICKLAKE_HOME, or make this one writable",
             ) from error
-        self._check_layout()
+        return self.check()
+
+    def check(self) -> "Home":
+        """Check that this version can read what is there, if anything is; writes nothing. Raises HomeVersionMismatch."""
+        if self.exists:
+            self._check_layout()
         return self
 
     def _check_layout(self) -> None:
         try:
             made = json.loads(self.version_file.read_text())
             layout, made_by = int(made["layout"]), str(made.get("made_by", "unknown"))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise HomeVersionMismatch(
                 f"{self.version_file} is not readable as a version file",
                 hint="restore it, or start a new home with --home DIR",

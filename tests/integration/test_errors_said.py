@@ -16,9 +16,12 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, recording: Path)
     assert_said(run_cli(tmp_path / "file" / "home", "replay", str(recording)), "cannot be written", "--home DIR")
 
 
-def test_a_home_of_another_version_is_refused(tmp_path: Path, recording: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [["replay", "RECORDING"], ["build"], ["bars"], ["query", "select 1"], ["ledger"], ["status"], ["doctor"]]
+)
+def test_a_home_of_another_version_is_refused_by_who_writes_and_by_who_reads(tmp_path: Path, recording: Path, command: list[str]) -> None:
     (tmp_path / "home.json").write_text('{"layout": 99, "made_by": "9.9"}')
-    assert_said(run_cli(tmp_path, "replay", str(recording)), "layout 99", "9.9")
+    assert_said(run_cli(tmp_path, *(str(recording) if word == "RECORDING" else word for word in command)), "layout 99", "9.9")
 
 
 def test_a_truncated_recording_is_refused_and_nothing_of_it_is_logged(tmp_path: Path, recording: Path) -> None:

@@ -46,8 +46,10 @@ class Lake:
 
     @classmethod
     def at(cls, home: Path | None) -> "Lake":
-        """Read the settings and wire the stages; touches nothing on disk."""
-        return cls(read_settings(home))
+        """Read the settings and wire the stages; writes nothing. Raises HomeVersionMismatch for what this version cannot read."""
+        lake = cls(read_settings(home))
+        lake.home.check()
+        return lake
 
     def open(self) -> "Lake":
         """Make the home if it is missing, and check that this version can use it."""
