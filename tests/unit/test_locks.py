@@ -3,6 +3,8 @@
 import fcntl
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +100,31 @@ def test_who_waits_goes_in_when_the_writer_leaves(tmp_path: Path) -> None:
         other.stdin.close()
         with in_the_room(tmp_path, shared=True, wait_seconds=30):
             assert holder(tmp_path, "room") is None
+
+
+def test_a_reader_who_waits_goes_before_a_writer_who_comes_back(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def read() -> None:
+        with in_the_room(tmp_path, shared=True, wait_seconds=30):
+            order.append("reader")
+
+    reader = threading.Thread(target=read)
+    with in_the_room(tmp_path, shared=False), (tmp_path / "turnstile.lock").open("r+") as turnstile:
+        reader.start()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                break
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
+        else:
+            pytest.fail("nobody ever stood in the turnstile")
+    with in_the_room(tmp_path, shared=False, wait_seconds=30):
+        order.append("writer")
+    reader.join()
+    assert order == ["reader", "writer"]
 
 
 def test_who_gave_up_waiting_leaves_no_turnstile_closed(tmp_path: Path) -> None:
