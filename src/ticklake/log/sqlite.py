@@ -99,7 +99,10 @@ class SqliteLogWriter:
         return first
 
     def _roll(self) -> None:
-        self._connection.execute("pragma wal_checkpoint(truncate)")
+        try:
+            self._connection.execute("pragma wal_checkpoint(truncate)")
+        except sqlite3.Error as error:
+            raise _translate(error, self._path) from error
         self._connection.close()
         self._create(log_id=self.log_id, first_offset=self._next_offset)
         log_event(SEGMENT_ROLLED, first_offset=self._next_offset)
