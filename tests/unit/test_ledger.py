@@ -14,7 +14,6 @@ from ticklake.errors import QueryInvalid, WarehouseBusy
 from ticklake.landing.land import Cut, Lander
 
 START_MS = 1_763_476_200_000
-MANIFEST = "from bronze.landed_objects"
 Answer = Sequence[tuple[Any, ...]] | Exception
 
 
@@ -56,12 +55,17 @@ def residuals(hops: Sequence[Hop]) -> dict[str, int]:
     return {hop.name: hop.residual for hop in hops if not hop.is_balanced}
 
 
+def manifest(*objects: tuple[str, int, int], in_bronze: int) -> dict[str, Answer]:
+    """What the warehouse would answer about loaded objects: key, records, trimmed; and how many rows it holds of all."""
+    return {"from bronze.landed_objects": [(*each, in_bronze) for each in objects]}
+
+
 def silver(*, trade: int, duplicate: int, quarantined: int, parsed: int, in_bars: tuple[int, int, int]) -> dict[str, Answer]:
     """What the warehouse would answer about silver and gold."""
     return {
         "information_schema": [(1,)],
         "group by verdict": [("trade", trade), ("duplicate", duplicate), ("quarantined", quarantined)],
-        "from bronze.frames": [(parsed,)],
+        "json_array_length": [(parsed,)],
         "verdict = 'trade' and size > 0": [(trade,)],
         "gold.bars_1m": [(in_bars[0],)],
         "gold.bars_5m": [(in_bars[1],)],
@@ -84,7 +88,7 @@ def test_a_warehouse_that_cannot_be_asked_is_not_taken_for_an_empty_one(error: E
 def test_what_is_logged_and_not_landed_is_pending_and_what_is_landed_and_not_loaded_waits() -> None:
     log, store = make_log(7), FakeStore()
     land(log, store, flush=False)
-    hops = balance(log, store, FakeQuery({f"records {MANIFEST}": [(key(0), 3)], f"trimmed {MANIFEST}": [(key(0), 3)]}))
+    hops = balance(log, store, FakeQuery(manifest((key(0), 3, 0), in_bronze=3)))
     assert residuals(hops) == {}
     assert parts_of(hops, "log → landing") == {"landed": 6, "pending": 1, "lost": 0}
     assert parts_of(hops, "landing → bronze") == {"in bronze": 3, "quarantined": 0, "waiting": 3}
@@ -119,9 +123,16 @@ def test_an_object_that_is_gone_from_the_store_is_a_residual_of_bronze() -> None
     log, store = make_log(6), FakeStore()
     land(log, store)
     store.delete(key(3))
-    rows = [(key(0), 3), (key(3), 3)]
-    found = residuals(balance(log, store, FakeQuery({f"records {MANIFEST}": rows, f"trimmed {MANIFEST}": rows})))
+    found = residuals(balance(log, store, FakeQuery(manifest((key(0), 3, 0), (key(3), 3, 0), in_bronze=6))))
     assert found["landing → bronze"] == -3
+
+
+@pytest.mark.parametrize("in_bronze", [0, 5, 7])
+def test_a_row_that_bronze_has_not_or_has_twice_is_a_residual_though_the_manifest_says_all_is_loaded(in_bronze: int) -> None:
+    log, store = make_log(6), FakeStore()
+    land(log, store)
+    found = residuals(balance(log, store, FakeQuery(manifest((key(0), 3, 0), (key(3), 3, 0), in_bronze=in_bronze))))
+    assert found == {"landing → bronze": 6 - in_bronze}
 
 
 def test_a_corrupt_object_counts_as_quarantined_for_as_long_as_the_next_one_tells_its_length() -> None:
@@ -160,7 +171,6 @@ def test_a_print_without_a_verdict_and_a_trade_in_two_bars_are_residuals_where_t
 def test_a_manifest_row_that_is_trimmed_counts_what_bronze_kept() -> None:
     log, store = make_log(3), FakeStore()
     land(log, store)
-    query = FakeQuery({f"records - trimmed {MANIFEST}": [(key(0), 2)], f"records {MANIFEST}": [(key(0), 3)]})
-    hops = balance(log, store, query)
+    hops = balance(log, store, FakeQuery(manifest((key(0), 3, 1), in_bronze=2)))
     assert parts_of(hops, "landing → bronze")["in bronze"] == 2
     assert residuals(hops) == {"log → landing": 1}

@@ -23,6 +23,9 @@ from ticklake.errors import ObjectCorrupt, QueryInvalid
 BAR_TABLES: Final = ("bars_1m", "bars_5m", "bars_1d")
 
 
+MANIFEST: Final = "select object_key, records, trimmed, (select count(*) from bronze.frames) as in_bronze from bronze.landed_objects"
+"""What was loaded, as it was told then, beside what is there now."""
+
 PRINTS_IN_BRONZE: Final = """
     select coalesce(sum(case
         when kind = 'control' then 0
@@ -73,11 +76,13 @@ Partition = tuple[str, int]
 
 def balance(log: Log, store: ObjectStore, query: Query) -> list[Hop]:
     """Count every hop."""
-    kept = dict(_rows(query, "select object_key, records - trimmed from bronze.landed_objects"))
-    lengths = dict(_rows(query, "select object_key, records from bronze.landed_objects"))
+    manifest = _rows(query, MANIFEST)
+    kept = {key: records - trimmed for key, records, trimmed, _ in manifest}
+    lengths = {key: records for key, records, _, _ in manifest}
+    in_bronze = manifest[0][3] if manifest else 0
     quarantined = {key for (key,) in _rows(query, "select object_key from bronze.quarantined_objects")}
     partitions = _survey(store, kept, lengths, quarantined)
-    hops = [_balance_landing(log, store, partitions), _balance_bronze(partitions, kept)]
+    hops = [_balance_landing(log, store, partitions), _balance_bronze(partitions, in_bronze)]
     if _rows(query, "select 1 from information_schema.tables where table_schema = 'silver' and table_name = 'prints'"):
         hops.append(_balance_silver(query))
         hops.extend(_balance_gold(query))
@@ -130,10 +135,10 @@ def _balance_landing(log: Log, store: ObjectStore, partitions: dict[Partition, l
     return Hop("log → landing", "offsets", logged, {"landed": landed, "pending": pending, "lost": lost})
 
 
-def _balance_bronze(partitions: dict[Partition, list[_Object]], manifest: dict[str, int]) -> Hop:
+def _balance_bronze(partitions: dict[Partition, list[_Object]], in_bronze: int) -> Hop:
     objects = [each for of_partition in partitions.values() for each in of_partition]
     parts = {
-        "in bronze": sum(manifest.values()),
+        "in bronze": in_bronze,
         "quarantined": sum(each.records or 0 for each in objects if each.is_quarantined and not each.is_loaded),
         "waiting": sum(each.records or 0 for each in objects if not (each.is_loaded or each.is_quarantined)),
     }

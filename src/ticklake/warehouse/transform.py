@@ -19,6 +19,9 @@ from ticklake.warehouse.ports import OnProgress, Warehouse
 
 NODE_FINISHED: Final = FaultPoint("build.node_finished")
 
+NO_SPACE_SIGNS: Final = ("No space left", "not enough disk space", "File too large", "Disk quota")
+"""What DuckDB and the system say of a full disk; dbt puts it below the first line of its message."""
+
 _MANIFESTS: Final[dict[tuple[str, str], Any]] = {}
 """What this process has parsed, by the project's hash and the adapter: a manifest holds the project, not where a warehouse lies."""
 
@@ -116,9 +119,10 @@ def _raise_failure(outcome: Any) -> None:
         if node.status in {"error", "fail", "runtime error"}
     ] or [("dbt", str(outcome.exception).strip())]
     name, message = failed[0]
-    if "No space left" in message or "not enough disk space" in message or "File too large" in message:
+    full = ((node, line.strip()) for node, text in failed for line in text.splitlines() if any(sign in line for sign in NO_SPACE_SIGNS))
+    if found := next(full, None):
         raise DiskFull(
-            f"the warehouse cannot grow while {name} is built: {message.splitlines()[0]}",
+            f"the warehouse cannot grow while {found[0]} is built: {found[1]}",
             hint="free some space and run ticklake build again: it goes on from the last committed model",
         )
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
