@@ -2,22 +2,35 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from ticklake.cli.main import COMMANDS, cli
+from ticklake.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
-TYPED = re.findall(r"^(?:\$ +|  )(ticklake .*?)(?:  +#.*)?$", README, re.MULTILINE)
+FENCED = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
+TYPED = re.findall(r"^(?:\$ +|  )?(ticklake .*?)(?:  +#.*)?$", FENCED, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def walk(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Give every command below a group that does something, with its name as it is typed."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from walk(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+@pytest.mark.parametrize("name", [name for name, _ in walk(cli)])
 def test_every_command_is_told_of_in_the_readme(name: str) -> None:
-    assert f"`ticklake {name}" in README
+    assert f"`ticklake {name}`" in README
 
 
 @pytest.mark.parametrize("line", sorted(set(TYPED)))
@@ -46,9 +59,7 @@ def test_every_proof_that_the_architecture_names_is_there() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_of_a_command_explains_itself(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name)
-    assert command is not None
+@pytest.mark.parametrize(("name", "command"), walk(cli))
+def test_every_option_of_a_command_explains_itself(name: str, command: click.Command) -> None:
     for option in command.params:
-        assert not isinstance(option, click.Option) or option.help, option.name
+        assert not isinstance(option, click.Option) or option.help, f"{name} {option.name}"
