@@ -59,7 +59,7 @@ def test_every_proof_that_the_architecture_names_is_there() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize(("name", "command"), walk(cli))
+@pytest.mark.parametrize(("name", "command"), list(walk(cli)))
 def test_every_option_of_a_command_explains_itself(name: str, command: click.Command) -> None:
     for option in command.params:
         assert not isinstance(option, click.Option) or option.help, f"{name} {option.name}"
