@@ -1,5 +1,6 @@
 """While `run` works, readers are answered; interrupted, it loses nothing and the next start goes on."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -27,6 +28,11 @@ from ticklake.errors import QueryInvalid
 
 ROWS: Final = 40_000
 ANSWER_SECONDS: Final = 10.0
+COMMANDS: Final = (
+    ("query", "select count(*) from silver.trades"),
+    ("bars", "--interval", "1m", "--last", "1"),
+    ("status", "--json"),
+)
 SMALL_BATCHES: Final = {"TICKLAKE_LANDING__OBJECT_RECORDS": "2500", "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "5000"}
 
 
@@ -63,43 +69,58 @@ def write_recording(path: Path) -> Path:
     return path
 
 
-def query_from_another_terminal(home: Path) -> float:
-    """Run `ticklake query`; give how long it took."""
-    started = time.monotonic()
-    command: list[str | Path] = [
-        Path(sys.executable).with_name("ticklake"),
-        "--home",
-        str(home),
-        "query",
-        "select count(*) from silver.trades",
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    return time.monotonic() - started
+class Terminal:
+    """Another terminal, in which one command after the other is typed; notes how long each took."""
+
+    def __init__(self, home: Path) -> None:
+        self._ticklake: Final[list[str | Path]] = [Path(sys.executable).with_name("ticklake"), "--home", str(home)]
+        self._next = itertools.cycle(COMMANDS)
+        self.waits: list[tuple[float, str]] = []
+
+    def type_next(self, *, is_built: bool) -> None:
+        """Run the next of COMMANDS; it answers, or says in a sentence that nothing is built yet."""
+        command = next(self._next)
+        started = time.monotonic()
+        done = subprocess.run([*self._ticklake, *command], check=False, capture_output=True, text=True, timeout=60)
+        self.waits.append((time.monotonic() - started, command[0]))
+        if done.returncode == 0:
+            assert done.stdout
+            return
+        assert (done.returncode, is_built) == (1, False), f"{command[0]} ended with {done.returncode}:\n{done.stderr}"
+        assert done.stderr.startswith("error: ")
+        assert "Traceback" not in done.stderr
+        assert command[0] != "status"
 
 
 def test_readers_are_answered_while_run_works_and_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
     recording, home = write_recording(tmp_path / "tape.csv"), tmp_path / "home"
     lake = open_lake(home, read_wait_seconds=ANSWER_SECONDS)
-    reader = Reader(lake)
+    reader, terminal = Reader(lake), Terminal(home)
+
+    def anyone_sees_trades() -> bool:
+        terminal.type_next(is_built=False)
+        return reader.ask() > 0
 
     with start_ticklake(home, "run", str(recording), environment=SMALL_BATCHES) as running:
-        wait_until(lambda: reader.ask() > 0, process=running.process)
+        wait_until(anyone_sees_trades, process=running.process)
         running.process.send_signal(signal.SIGINT)
         code, _ = running.end()
     assert code == 0, running.seen
+    assert not [line for line in running.seen if "Traceback" in line]
     assert 0 < reader.ask() < ROWS
     assert find_unbalanced(lake) == []
     assert balance(lake.log, lake.store, lake.query)[0].parts["pending"] == 0
 
     with start_ticklake(home, "run", str(recording), "--until-done", environment=SMALL_BATCHES) as running:
-        waited_outside = query_from_another_terminal(home)
         for _ in running.moments():
             reader.ask()
+            terminal.type_next(is_built=True)
         code, _ = running.end()
     assert code == 0, running.seen
 
     assert max(reader.waits) < ANSWER_SECONDS
-    assert waited_outside < ANSWER_SECONDS
+    assert max(terminal.waits)[0] < ANSWER_SECONDS, max(terminal.waits)
+    assert {command for _, command in terminal.waits} == {name for name, *_ in COMMANDS}
     assert reader.counts == sorted(reader.counts)
     assert len(set(reader.counts)) >= 3  # it was asked while the work went on
     undisturbed = open_lake(tmp_path / "undisturbed")
