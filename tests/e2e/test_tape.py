@@ -63,10 +63,11 @@ def count_verdicts(lake: Lake) -> dict[str, int]:
     return dict(lake.query("select verdict, count(*) from silver.prints group by verdict").rows)
 
 
-def digest_trades(lake: Lake) -> int:
-    """Give one number for all trades in their order."""
+def digest_trades(lake: Lake) -> tuple[int, int]:
+    """Give how many trades there are, and one number for all of them in their order."""
     columns = "symbol, order_key, traded_ms, price, size, conditions, received_ns, session, seq, print_index"
-    return int(lake.query(f"select bit_xor(hash({columns})) from silver.trades").rows[0][0])  # noqa: S608 — our own SQL
+    trades, digest = lake.query(f"select count(*), bit_xor(hash({columns})) from silver.trades").rows[0]  # noqa: S608 — our own SQL
+    return int(trades), int(digest)
 
 
 def count_strays(lake: Lake, trades: list[Path]) -> tuple[int, int]:
@@ -82,11 +83,11 @@ def count_strays(lake: Lake, trades: list[Path]) -> tuple[int, int]:
 
 
 def percent_of_equal_minutes(lake: Lake, published: list[Path], lens: str) -> float:
-    """Give in how many of the publisher's minutes a lens has the publisher's volume, in percent as the tape's README gives it."""
+    """Give in how many of the publisher's minutes a lens has the publisher's volume, in percent."""
     with duckdb.connect(lake.warehouse.path, read_only=True) as connection:
         parameters = {"files": [str(path) for path in published], "lens": lens}
         minutes, equal = connection.execute(MINUTE_VOLUMES, parameters).fetchone() or (0, 0)
-    return round(100 * int(equal) / int(minutes), 2)
+    return 100 * int(equal) / int(minutes)
 
 
 def count_other_prices(lake: Lake, published: list[Path]) -> tuple[int, int]:
@@ -103,11 +104,13 @@ def test_the_real_tape_is_kept_to_the_last_print_and_sending_it_again_adds_nothi
     replay_tape(lake, trades)
     gold, digest = read_gold(lake), digest_trades(lake)
 
+    assert digest[0] == PRINTS
     assert count_verdicts(lake) == {"trade": PRINTS}
     assert count_strays(lake, trades) == (0, 0)
     assert find_unbalanced(lake) == []
-    assert percent_of_equal_minutes(lake, published, "sip") >= 99.50
-    assert percent_of_equal_minutes(lake, published, "all_prints") == 99.41
+    sip, all_prints = (percent_of_equal_minutes(lake, published, lens) for lens in ("sip", "all_prints"))
+    assert round(sip, 2) >= 99.50, f"sip has the publisher's volume in {sip} % of all minutes"
+    assert round(all_prints, 2) == 99.41, f"all_prints has the publisher's volume in {all_prints} % of all minutes"
     minutes, other_prices = count_other_prices(lake, published)
     assert minutes == REGULAR_MINUTES
     assert other_prices <= 3, "an independent publisher made other bars of the same tape"
