@@ -41,7 +41,6 @@ def bars(
     from ticklake.cli.lake import Lake
 
     query = Lake.at(home).query
-    _check_names(query, symbols, lens)
     sql = f"""
         select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count
         from gold.bars_{interval}
@@ -54,7 +53,10 @@ def bars(
         order by feed, symbol, start_at
     """  # noqa: S608 — the interval is one of three
     parameters = {"symbols": list(symbols), "lens": lens, "from_at": from_at, "to_at": to_at, "last": last}
-    print_result(query(sql, parameters), "json" if as_json else output_format)
+    found = query(sql, parameters)
+    if not found.rows or not {row[1] for row in found.rows}.issuperset(symbols):  # only then: beside `run` every query waits for a turn
+        _check_names(query, symbols, lens)
+    print_result(found, "json" if as_json else output_format)
 
 
 @click.command()
