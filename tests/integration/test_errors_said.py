@@ -71,7 +71,6 @@ def test_a_corrupt_object_is_named_and_quarantined_and_loads_once_it_is_mended(t
     first = run_cli(home, "build")
     assert first.returncode == 0, first.stderr
     assert f"{objects[0].name} is quarantined: " in first.stderr
-    assert "1 quarantined" not in run_cli(home, "query", "select symbol from silver.trades group by all").stdout
     assert run_cli(home, "query", "select distinct symbol from silver.trades", "--format", "csv").stdout.splitlines() == ["symbol", "MSFT"]
     ledger = run_cli(home, "ledger")
     assert ledger.returncode == 0, ledger.stdout
