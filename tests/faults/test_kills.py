@@ -21,7 +21,7 @@ def torment(what: str, folder: Path) -> Report:
         cwd=ROOT,
         capture_output=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
     if done.returncode:
         pytest.fail(done.stderr.decode()[-4000:])
