@@ -227,7 +227,7 @@ class Running:
                 break
         pytest.fail(f"{event!r} did not come within {seconds:g} s; stderr so far:\n" + "\n".join(self.seen[-20:]))
 
-    def moments(self, *, seconds: float = 0.1) -> Iterator[None]:
+    def moments(self, *, seconds: float = 0.5) -> Iterator[None]:
         """Give moments while the process works, so many seconds apart, until it ends."""
         while self.is_alive:
             yield
