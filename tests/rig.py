@@ -241,10 +241,15 @@ class Running:
         return self.process.returncode, stdout.decode()
 
 
+def untraced_environment() -> dict[str, str]:
+    """Give the environment for a process whose time or files are limited: coverage would take of both."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+
+
 @contextmanager
 def start_ticklake(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
     """Start a command in another process with its log events on; it is killed if the block leaves it running."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TICKLAKE_")}
+    clean = {name: value for name, value in untraced_environment().items() if not name.startswith("TICKLAKE_")}
     process = subprocess.Popen(
         [Path(sys.executable).with_name("ticklake"), "--home", str(home), *arguments],
         env={**clean, "TICKLAKE_LOG__LEVEL": "info", **(environment or {})},

@@ -34,7 +34,7 @@ class LogSettings(_Section):
 class LandingSettings(_Section):
     """When an object is full."""
 
-    object_records: int = Field(50_000, ge=1, description="records an object holds at most")
+    object_records: int = Field(20_000, ge=1, description="records an object holds at most")
     object_bytes: int = Field(32 << 20, ge=1, description="bytes an object holds at most, before compression")
     object_seconds: float = Field(60.0, gt=0, description="seconds a record waits for its object to fill, by the records' own time")
 
@@ -45,7 +45,7 @@ class WarehouseSettings(_Section):
     memory_limit: str = Field("3GB", pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="memory that DuckDB may use")
     threads: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, description="threads that DuckDB may use")
     batch_records: int = Field(500_000, ge=1, description="records that a build takes in at once")
-    run_batch_records: int = Field(50_000, ge=1, description="the same in `run`, where readers wait between two batches")
+    run_batch_records: int = Field(20_000, ge=1, description="the same in `run`, where readers wait between two batches")
     read_wait_seconds: float = Field(10.0, ge=0, description="seconds a query waits for its turn")
 
 

@@ -20,6 +20,7 @@ from tests.rig import (
     replay_files,
     start_ticklake,
     tell_difference,
+    untraced_environment,
     wait_until,
 )
 from ticklake.audit.ledger import balance
@@ -81,7 +82,9 @@ class Terminal:
         """Run the next of COMMANDS; it answers, or says in a sentence that nothing is built yet."""
         command = next(self._next)
         started = time.monotonic()
-        done = subprocess.run([*self._ticklake, *command], check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [*self._ticklake, *command], check=False, capture_output=True, text=True, timeout=60, env=untraced_environment()
+        )
         self.waits.append((time.monotonic() - started, command[0]))
         if done.returncode == 0:
             assert done.stdout

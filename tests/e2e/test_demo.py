@@ -23,7 +23,7 @@ PRINTS = "4000"
 def type_line(line: str) -> Result:
     words = shlex.split(line)
     assert words[0] == "ticklake"
-    return CliRunner().invoke(cli, words[1:])
+    return CliRunner(env={"COLUMNS": "100"}).invoke(cli, words[1:])
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The command line: what people type, and what comes back."""
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import duckdb
 import pytest
 
 from tests.integration.conftest import ROWS, assert_said, run_cli
+from tests.rig import untraced_environment
 from ticklake.cli.main import COMMANDS
 
 SCRIPT = Path(sys.executable).with_name("ticklake")
@@ -138,7 +138,7 @@ def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> No
 
 
 def test_help_comes_at_once() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    environment = untraced_environment()
 
     def cpu_seconds() -> float:  # not by the clock on the wall: that would measure what else the machine does
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import assert_said, run_cli, write_recording
+from tests.rig import untraced_environment
 
 ROWS = 20_000
 SIZE_MB = 64
@@ -49,6 +50,7 @@ def run_limited(home: Path, *arguments: str, limit_kb: int) -> subprocess.Comple
     size_bytes = limit_kb * 1024
     return subprocess.run(
         [sys.executable, "-m", "ticklake.cli", "--home", str(home), *arguments],
+        env=untraced_environment(),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes)),
         capture_output=True,
         text=True,
