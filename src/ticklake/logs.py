@@ -12,8 +12,6 @@ from typing import Any, Final
 LOGGER: Final = logging.getLogger("ticklake")
 
 HOME_CREATED: Final = "home_created"
-RECORDING_OPENED: Final = "recording_opened"
-RECORDING_REPLAYED: Final = "recording_replayed"
 SEGMENT_ROLLED: Final = "segment_rolled"
 SEGMENT_DROPPED: Final = "segment_dropped"
 OBJECT_LANDED: Final = "object_landed"

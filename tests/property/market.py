@@ -24,7 +24,9 @@ NIGHTS: Final = ("2024-01-10", "2024-01-11", "2024-07-03")
 # New York is five hours behind UTC in January: the post market ends at 01:00, the trading day at 05:00.
 MOMENTS: Final = ("04:59:59.998", "05:00:00", "08:59:59.999", "09:00:00", "14:29:59.999", "14:30:00", "17:02", "20:59:59.999", "21:00:00")
 AFTER_DARK: Final = ("23:59:59.998", "23:59:59.999")
-CODES: Final = ((), None, ("1",), ("12",), ("24",), ("24", "12"), ("16",), ("20",), ("41", "8"), ("19",), ("99",))
+CODES: Final = ((), None, ("1",), ("12",), ("24",), ("24", "12"), ("16",), ("20",), ("41", "8"), ("99",))
+MARKS: Final = (("19",), ("36", "41"), ("30",), ("9", "24"), ("21",))
+"""Codes that reach beyond their five minutes: the auctions, and prices that count only if they are the day's first."""
 
 GARBAGE: Final = (
     b"not json",
@@ -100,4 +102,4 @@ def _tick(choose: random.Random, symbols: tuple[str, ...], received_ms: int) -> 
         traded_ms *= 1000
     elif clock < 0.06:
         traded_ms += 61_000 + late_ms
-    return Tick(choose.choice(symbols), traded_ms, price, size, choose.choice(CODES))
+    return Tick(choose.choice(symbols), traded_ms, price, size, choose.choice(CODES + MARKS))

@@ -31,6 +31,13 @@ class Outcome(msgspec.Struct):
         return tell_difference({**self.gold, "prints": self.prints}, {**read_gold(lake), "prints": read_prints(lake)})
 
 
+MOVED_MARKS = """
+    select count(*)
+    from (select feed, symbol, lens, trading_date from silver.day_mark_versions group by all having count(*) > 1)
+"""
+"""Days whose first print or auctions moved when something came late: what reaches furthest."""
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What comes out when the objects arrive in order, once, without overlaps, and are built in one go."""
@@ -75,6 +82,7 @@ def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcom
     assert undisturbed.differs(lake) == ""
     assert find_unbalanced(lake) == []
     assert lake.query("select sum(trimmed) from bronze.landed_objects").rows[0][0] > 100
+    assert lake.query(MOVED_MARKS).rows[0][0] > 10
 
 
 def test_a_full_build_and_a_warehouse_made_again_give_the_same_gold(undisturbed: Outcome, tmp_path: Path) -> None:

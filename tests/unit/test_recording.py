@@ -146,3 +146,9 @@ def test_a_replay_stops_between_two_commits() -> None:
     replayed = replay(FakeSource(*range(1, 5001)), log, clock=FakeClock(), speed=None, should_stop=lambda: bool(log.diary))
     assert log.diary == [2000]
     assert (replayed.records, replayed.is_complete) == (2000, False)
+
+
+@pytest.mark.parametrize("rows", ["x" * (1 << 20) + "x", ROWS + "y" * (3 << 20) + "\n"], ids=["without an end", "among others"])
+def test_a_row_longer_than_a_frame_may_be_is_refused_before_anything_is_sent(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(RecordingInvalid, match="more than 1,048,576 bytes; nothing of it was sent"):
+        Recording(write(tmp_path / "a.csv", HEADER + rows))

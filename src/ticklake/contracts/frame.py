@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 MAX_FRAME_BYTES: Final = 1 << 20
-"""A longer message closes the connection; its size is kept as the cause of a gap."""
+"""A longer message is no frame: a source refuses it, so that a record always fits a line of the loader."""
 
 NAME_PATTERN: Final = r"[A-Za-z0-9._-]{1,64}"
 SESSION_PATTERN: Final = r"[A-Za-z0-9._-]{1,64}/[0-9a-f-]{36}"

@@ -22,7 +22,7 @@ from typing import IO, Final
 
 import msgspec
 
-from ticklake.contracts.frame import Stamp, envelope_head, format_control, frame_body
+from ticklake.contracts.frame import MAX_FRAME_BYTES, Stamp, envelope_head, format_control, frame_body
 from ticklake.errors import RecordingInvalid, RecordingTruncated
 from ticklake.feed.ports import TimedRecord
 
@@ -160,13 +160,14 @@ def _read_row(line: bytes, columns: tuple[int, ...], last_ms: int) -> _Row:
 
 def _check(path: Path) -> tuple[bytes, int, tuple[int, ...]]:
     """Read the whole file once: its hash, how many rows, and where the columns stand."""
-    digest, lines, last = hashlib.sha256(), 0, b""
+    digest, lines, last, row_bytes = hashlib.sha256(), 0, b"", 0
     header: bytes | None = None
     try:
         with _open(path) as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
+                row_bytes = _check_row_sizes(path, chunk, row_bytes)
                 if header is None:
                     header = chunk.split(b"\n", 1)[0].rstrip(b"\r")
                 last = (last + chunk)[-4096:]
@@ -192,6 +193,18 @@ def _check(path: Path) -> tuple[bytes, int, tuple[int, ...]]:
             hint="fetch the file again, or cut the broken last line off",
         )
     return digest.digest(), lines + bool(tail) - 1, columns
+
+
+def _check_row_sizes(path: Path, chunk: bytes, row_bytes: int) -> int:
+    """Refuse a row longer than a frame may be; give the size so far of the row that the chunk ends in."""
+    first, *others = chunk.split(b"\n")
+    sizes = [row_bytes + len(first), *map(len, others)]
+    if max(sizes) > MAX_FRAME_BYTES:
+        raise RecordingInvalid(
+            f"the recording {path} has a row of more than {MAX_FRAME_BYTES:,} bytes; nothing of it was sent",
+            hint="that is no trade: look at the file, and cut the row out",
+        )
+    return sizes[-1]
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ SESSION_CLOSED: Final = b'"control":{"type":"session_closed"'
 class Cut(msgspec.Struct, frozen=True):
     """When an object is full."""
 
-    records: int = 50_000
+    records: int = 20_000
     size_bytes: int = 32 << 20
     seconds: float = 60.0
 
