@@ -54,6 +54,6 @@ $(UV): requirements/uv.txt
 
 $(READY): $(UV) requirements/dev.txt pyproject.toml
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
-	@$(UV) pip sync -q --require-hashes --python $(BIN)/python requirements/dev.txt
+	@$(UV) pip sync -q --require-hashes --compile-bytecode --python $(BIN)/python requirements/dev.txt
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)

@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, Phase, settings
 
 pytest.register_assert_rewrite("tests.rig")
 
-from tests.rig import find_tape, open_lake  # noqa: E402 — after the rewrite was asked for
+from tests.rig import ROOT, find_tape, open_lake  # noqa: E402 — after the rewrite was asked for
 from ticklake.cli.lake import Lake  # noqa: E402
 from ticklake.contracts.faults import FAULT_POINTS  # noqa: E402
 
+os.environ["XDG_CACHE_HOME"] = str(ROOT / ".cache")  # of this checkout, shared by all tests and the commands that they start
 IS_CI = os.environ.get("CI", "").lower() == "true"
 
 # An example builds a warehouse: seconds, and as slow as the machine is busy. CI always tries the same ones, and

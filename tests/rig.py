@@ -246,6 +246,17 @@ def untraced_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
+def run_untraced(home: Path, *arguments: str) -> str:
+    """Run a command on a lot of data to its end, without coverage; it must succeed. Give its stdout."""
+    ticklake = Path(sys.executable).with_name("ticklake")
+    done = subprocess.run(
+        [ticklake, "--home", home, *arguments], env=untraced_environment(), capture_output=True, text=True, check=False, timeout=300
+    )
+    if done.returncode:
+        pytest.fail(f"ticklake {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
 @contextmanager
 def start_ticklake(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
     """Start a command in another process with its log events on; it is killed if the block leaves it running."""

@@ -21,6 +21,7 @@ OBJECTS_LOADED: Final = "objects_loaded"
 OBJECT_QUARANTINED: Final = "object_quarantined"
 OVERLAP_TRIMMED: Final = "overlap_trimmed"
 MODELS_BUILT: Final = "models_built"
+MANIFEST_NOT_KEPT: Final = "manifest_not_kept"
 
 
 def log_event(event: str, *, level: int = logging.INFO, **fields: Any) -> None:

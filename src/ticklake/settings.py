@@ -92,6 +92,7 @@ def read_settings(home: Path | None) -> Settings:
     """Read every setting once. Raises SettingsInvalid."""
     if home is None and not os.environ.get(f"{PREFIX}HOME"):
         home = default_home()
+    _refuse_unknown_sections()
     try:
         return Settings.model_validate({} if home is None else {"home": home})
     except ValidationError as error:
@@ -102,6 +103,15 @@ def read_settings(home: Path | None) -> Settings:
             f"the setting {name} cannot be {first.get('input')!r}: {first['msg']}",
             hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
         ) from error
+
+
+def _refuse_unknown_sections() -> None:
+    """Raises SettingsInvalid for a variable that means to set something, but names no stage: pydantic would pass over it."""
+    for variable in os.environ:
+        section, delimiter, _ = variable.removeprefix(PREFIX).lower().partition(DELIMITER)
+        if variable.startswith(PREFIX) and delimiter and section not in Settings.model_fields:
+            stages = ", ".join(name for name in Settings.model_fields if name != "home")
+            raise SettingsInvalid(f"the variable {variable} sets nothing: there is no {section!r}", hint=f"there are: {stages}")
 
 
 def explain_settings(settings: Settings, *, home_is_flag: bool) -> list[dict[str, Any]]:

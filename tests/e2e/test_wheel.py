@@ -1,13 +1,12 @@
 """The wheel alone, unpacked elsewhere, carries all that the demo needs."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.rig import ROOT, untraced_environment
 
 
 def test_the_wheel_alone_runs_the_demo(tmp_path: Path) -> None:
@@ -20,7 +19,7 @@ def test_the_wheel_alone_runs_the_demo(tmp_path: Path) -> None:
         archive.extractall(elsewhere)
 
     def run(code: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(elsewhere)}
+        environment = {**untraced_environment(), "PYTHONPATH": str(elsewhere)}
         done = subprocess.run(
             [sys.executable, "-c", code, "--home", str(tmp_path / "home"), "demo", "--json", "--prints", "4000"],
             cwd=tmp_path,

@@ -22,18 +22,18 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dbt.adapters.duckdb
 import dbt.cli.main  # noqa: F401 — what a build imports, so that no child has to
 import msgspec
-from dbt.contracts.graph.manifest import Manifest
 
 from tests.rig import find_unbalanced, open_lake, read_gold, read_trades, tell_difference
 from ticklake.cli import path as commands  # noqa: F401 — the same
 from ticklake.cli.main import cli
 from ticklake.contracts.faults import FAULT_POINTS, arm
 from ticklake.warehouse import transform
+from ticklake.warehouse.manifest import name_manifest, recall_manifest
 
 MOMENTS: Final = 20
 IN_A_ROW: Final = 2
@@ -172,16 +172,15 @@ class KillRig:
         return _in_child(work)
 
     def _parse_project(self) -> None:
-        """Parse in a child, so that this process opens nothing; only the manifest comes back, as bytes."""
-        packed = self._folder / "manifest"
+        """Parse in a child, so that this process opens nothing; the manifest comes back through the cache."""
 
         def parse() -> None:
-            warm = open_lake(self._folder / "parsed").builder._transform
-            packed.write_bytes(warm.parse().to_msgpack(_pack))
+            open_lake(self._folder / "parsed").builder.warm()
 
         _in_child(parse)
-        manifest = Manifest.from_msgpack(packed.read_bytes())
-        transform._MANIFESTS[transform.hash_project(transform.find_project()), "duckdb"] = manifest
+        project = transform.find_project()
+        path = name_manifest(project, transform.hash_project(project), "duckdb")
+        transform._MANIFESTS[path] = recall_manifest(path)
 
     def _recordings(self) -> Iterator[Path]:
         number = 0
@@ -211,11 +210,6 @@ def _children_seconds() -> float:
     """Give the processor time that the children took which have ended."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
-
-
-def _pack(manifest: dict[str, Any]) -> bytes:
-    """Pack a manifest; what msgpack does not know becomes text, dates too: only unit tests hold some, and no build runs those."""
-    return msgspec.msgpack.encode(manifest, enc_hook=str)
 
 
 def _in_child(work: Callable[[], None]) -> int:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.faults.kill_rig import MOMENTS, Report
-from tests.rig import ROOT
+from tests.rig import ROOT, untraced_environment
 from ticklake.contracts.faults import FAULT_POINTS
 
 SEED = "20240110"
@@ -19,6 +19,7 @@ def torment(what: str, folder: Path) -> Report:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.faults.kill_rig", what, str(folder), SEED],
         cwd=ROOT,
+        env=untraced_environment(),
         capture_output=True,
         check=False,
         timeout=600,

@@ -1,5 +1,6 @@
 """The command line as its users start it, and a lake that was made with it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig import untraced_environment
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = 600
 
 
-def run_cli(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start `ticklake --home HOME …` and wait for its end."""
+def run_cli(home: Path, *arguments: str, is_traced: bool = True) -> subprocess.CompletedProcess[str]:
+    """Start `ticklake --home HOME …` and wait for its end; untraced where it is the tenth of its kind."""
     command = [sys.executable, "-m", "ticklake.cli", "--home", str(home), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    environment = dict(os.environ) if is_traced else untraced_environment()
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def write_recording(path: Path, *, rows: int = ROWS, symbols: tuple[str, ...] = ("AAPL", "MSFT")) -> Path:
@@ -48,6 +52,12 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Pat
     """A home with the small recording in gold: read it, do not change it."""
     home = tmp_path_factory.mktemp("built") / "home"
     for arguments in (["replay", str(recording)], ["land"], ["build"]):
-        done = run_cli(home, *arguments)
+        done = run_cli(home, *arguments, is_traced=False)
         assert done.returncode == 0, done.stderr
     return home
+
+
+@pytest.fixture
+def dbt_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dbt write its results, which it does not unless it is told to."""
+    monkeypatch.setenv("DBT_WRITE_JSON", "true")

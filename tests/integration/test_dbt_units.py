@@ -10,6 +10,8 @@ from tests.rig import ROOT, Session, Tick, build, land, log_records, open_lake, 
 from ticklake.cli.lake import Lake
 from ticklake.warehouse.transform import Transform
 
+pytestmark = pytest.mark.usefixtures("dbt_results")
+
 MODELS: Final = ROOT / "transform" / "models"
 JUDGES: Final = {"prints", "lens_minutes", "lens_conditions", "new_prints"}
 

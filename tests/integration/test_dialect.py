@@ -10,6 +10,8 @@ from tests.rig import Session, Tick, build, land, log_records, open_lake
 from ticklake.cli.lake import Lake
 from ticklake.warehouse.transform import Transform
 
+pytestmark = pytest.mark.usefixtures("dbt_results")
+
 NOON_MS: Final = 1_763_476_200_000
 
 MACROS: Final[dict[str, tuple[str, str]]] = {

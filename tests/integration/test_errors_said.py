@@ -61,8 +61,8 @@ def test_a_corrupt_object_is_named_and_quarantined_and_loads_once_it_is_mended(t
     home = tmp_path / "home"
     objects = []
     for number, symbol in enumerate(("AAPL", "MSFT")):
-        run_cli(home, "replay", str(write_recording(tmp_path / f"{number}.csv", rows=40, symbols=(symbol,))))
-        run_cli(home, "land")
+        run_cli(home, "replay", str(write_recording(tmp_path / f"{number}.csv", rows=40, symbols=(symbol,))), is_traced=False)
+        run_cli(home, "land", is_traced=False)
         objects = sorted(home.rglob("*.zst"))
     assert len(objects) == 2
     whole = objects[0].read_bytes()
@@ -77,6 +77,6 @@ def test_a_corrupt_object_is_named_and_quarantined_and_loads_once_it_is_mended(t
     assert " 0 quarantined" not in ledger.stdout.splitlines()[1]
 
     objects[0].write_bytes(whole)
-    assert run_cli(home, "build").returncode == 0
+    assert run_cli(home, "build", is_traced=False).returncode == 0
     assert run_cli(home, "query", "select count(*) as n from silver.trades", "--format", "csv").stdout == "n\n80\n"
     assert " 0 quarantined" in run_cli(home, "ledger").stdout.splitlines()[1]

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake, utc_ms
 
+pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
+
+
 NOON_MS = utc_ms("2024-01-10 17:00")
 SYMBOLS = ("AAPL", "MSFT", "BINANCE:BTCUSDT")
 IN_ORDER = """

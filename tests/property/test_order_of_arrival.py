@@ -13,6 +13,9 @@ from tests.property.market import cut_objects, make_logs
 from tests.rig import Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference
 from ticklake.cli.lake import Lake
 
+pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
+
+
 LOGS = make_logs(seed=3)
 NATURAL, OVERLAPS = cut_objects(LOGS, seed=3)
 OBJECTS = {**NATURAL, **OVERLAPS}

@@ -61,6 +61,13 @@ def test_an_unknown_name_in_the_environment_is_refused_and_named(tmp_path: Path,
     assert "TICKLAKE_LANDING__OBJECT_HOURS" in caught.value.hint
 
 
+def test_a_misspelt_stage_in_the_environment_is_refused_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLAKE_LANDIN__OBJECT_RECORDS", "5")
+    with pytest.raises(SettingsInvalid, match="TICKLAKE_LANDIN__OBJECT_RECORDS") as caught:
+        read_settings(tmp_path)
+    assert "landing" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

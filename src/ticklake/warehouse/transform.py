@@ -1,7 +1,7 @@
 """Run the dbt project in this process, quietly, and say what failed.
 
     find      the project: inside the wheel, or beside `src` in a checkout
-    parse     once a process; later runs reuse the manifest, those of other lakes too
+    parse     once a project: later lakes and later processes reuse the manifest
     build     models and their data tests in the order of the graph
 
 Raises     BuildFailed, DiskFull (retryable)
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ticklake.contracts.faults import FaultPoint
 from ticklake.errors import BuildFailed, DiskFull
+from ticklake.warehouse.manifest import keep_manifest, name_manifest, recall_manifest
 from ticklake.warehouse.ports import OnProgress, Warehouse
 
 NODE_FINISHED: Final = FaultPoint("build.node_finished")
@@ -22,8 +23,8 @@ NODE_FINISHED: Final = FaultPoint("build.node_finished")
 NO_SPACE_SIGNS: Final = ("No space left", "not enough disk space", "File too large", "Disk quota")
 """What DuckDB and the system say of a full disk; dbt puts it below the first line of its message."""
 
-_MANIFESTS: Final[dict[tuple[str, str], Any]] = {}
-"""What this process has parsed, by the project's hash and the adapter: a manifest holds the project, not where a warehouse lies."""
+_MANIFESTS: Final[dict[Path, Any]] = {}
+"""What this process has parsed, by the file that keeps it: a manifest holds the project, not where a warehouse lies."""
 
 
 def find_project() -> Path:
@@ -75,15 +76,19 @@ class Transform:
             self._warehouse.release()
 
     def parse(self) -> Any:
-        """Give dbt's manifest of the project; only the first lake of a process waits for it."""
+        """Give dbt's manifest of the project; only who is the first with this project waits for it."""
+        path = name_manifest(self._project, self.sha256, self._warehouse.profile()["type"])
+        if path not in _MANIFESTS:
+            _MANIFESTS[path] = recall_manifest(path) or self._parse_project(path)
+        return _MANIFESTS[path]
+
+    def _parse_project(self, path: Path) -> Any:
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
-        key = (self.sha256, self._warehouse.profile()["type"])
-        if key not in _MANIFESTS:
-            parsed = dbtRunner().invoke(["parse", *self._write_profile()])
-            _raise_failure(parsed)
-            _MANIFESTS[key] = parsed.result
-        return _MANIFESTS[key]
+        parsed = dbtRunner().invoke(["parse", *self._write_profile()])
+        _raise_failure(parsed)
+        keep_manifest(path, parsed.result)
+        return parsed.result
 
     def _write_profile(self) -> list[str]:
         """Write what dbt reads of this lake; give the options that point to it."""
