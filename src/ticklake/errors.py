@@ -119,6 +119,16 @@ class LedgerUnbalanced(TicklakeError):
     exit_code = 3
 
 
+class SeedsInvalid(TicklakeError):
+    """A seed of the dbt project says what no rule knows."""
+
+
+class NotVerified(TicklakeError):
+    """A bar is not what the landed bytes say."""
+
+    exit_code = 3
+
+
 class DemoFailed(TicklakeError):
     """A promise of the demo did not hold."""
 

@@ -53,7 +53,7 @@ def test_the_demo_ends_well_and_shows_what_it_promises(first: Result) -> None:
     for promise in ("genuine trades", "The ledger", "log → landing", "silver → bars_1d", "The truth", "minute bars", "AAPL", "┤", "09:30"):
         assert promise in first.stdout
     assert "✗" not in first.stdout
-    assert first.stdout.count("✓") == 10
+    assert first.stdout.count("✓") == 12
 
 
 def test_each_stage_says_what_it_did_on_stderr(first: Result) -> None:
@@ -91,7 +91,7 @@ def test_a_second_demo_starts_afresh_in_the_same_home(second: Result, document: 
 
 
 def test_json_holds_the_ledger_and_the_comparisons(document: dict[str, Any]) -> None:
-    assert [hop["residual"] for hop in document["ledger"]] == [0] * 6
+    assert [hop["residual"] for hop in document["ledger"]] == [0] * 8
     assert {each["name"]: each["holds"] for each in document["truth"]} == {
         "trades": True,
         "duplicates": True,

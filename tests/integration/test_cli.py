@@ -24,7 +24,21 @@ def test_bars_print_as_table_csv_and_json(built_home: Path) -> None:
     lines = run_cli(built_home, "bars", "AAPL", "--interval", "1m", "--lens", "all_prints", "--json")
     bars = [json.loads(line) for line in lines.stdout.splitlines()]
     assert list(bars[0]) == [
-        *("feed", "symbol", "lens", "start_at", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+        *(
+            "feed",
+            "symbol",
+            "lens",
+            "start_at",
+            "open",
+            "high",
+            "low",
+            "close",
+            "volume",
+            "vwap",
+            "trade_count",
+            "revision",
+            "is_provisional",
+        ),
     ]
     assert bars[0]["start_at"] == "2025-11-18T14:30:00Z"
     assert sum(bar["trade_count"] for bar in bars) == ROWS // 2

@@ -43,7 +43,7 @@ class Delivery(msgspec.Struct):
 @st.composite
 def deliveries(draw: st.DrawFn) -> Delivery:
     """Send each frame once in its session's order, and some again, once or more, anywhere later."""
-    sessions = [Session(number=number, collector=f"c{number % 2}") for number in range(3)]
+    sessions = [Session(number=number) for number in range(3)]
     waits_until = draw(st.floats(0, 40))  # the third session's frames lie in a spool for a while
     received_ms, sent, truth = NOON_MS + 120_000, [], []
     for place, (number, pause_ms, content) in enumerate(draw(st.lists(frames, min_size=10, max_size=60))):

@@ -70,6 +70,8 @@ def silver(*, trade: int, duplicate: int, quarantined: int, parsed: int, in_bars
         "gold.bars_1m": [(in_bars[0],)],
         "gold.bars_5m": [(in_bars[1],)],
         "gold.bars_1d": [(in_bars[2],)],
+        "is_suspected_repeat": [(3, 1)],
+        "silver.partly_held": [(2,)],
     }
 
 
@@ -159,7 +161,13 @@ def test_every_print_has_a_verdict_and_every_trade_a_bar() -> None:
     answers = silver(trade=10, duplicate=2, quarantined=1, parsed=13, in_bars=(10, 10, 10))
     hops = balance(FakeLog(), FakeStore(), FakeQuery(answers))
     assert residuals(hops) == {}
-    assert [hop.name for hop in hops[2:]] == ["bronze → silver", "silver → bars_1m", "silver → bars_5m", "silver → bars_1d"]
+    assert [hop.name for hop in hops[2:6]] == ["bronze → silver", "silver → bars_1m", "silver → bars_5m", "silver → bars_1d"]
+
+
+def test_what_cannot_be_decided_is_counted() -> None:
+    hops = balance(FakeLog(), FakeStore(), FakeQuery(silver(trade=10, duplicate=1, quarantined=0, parsed=11, in_bars=(10, 10, 10))))
+    assert parts_of(hops, "suspected repeats") == {"kept": 2, "dropped": 1}
+    assert parts_of(hops, "partly held") == {"undecided": 2}
 
 
 def test_a_print_without_a_verdict_and_a_trade_in_two_bars_are_residuals_where_they_happened() -> None:

@@ -1,180 +1,212 @@
 {#
-    Trades to minutes, as macros over relations.
+    Minutes to bars, as a macro over a relation.
 
-    trades ─▶ bucket_marks ─▶ day_marks ─▶ lens_minutes
-       └───────────────────────────────────────▲
+    grain: feed, symbol, lens, start_at, of bars of `1m`, `5m` or `1d`.
+
+    A bar is final when its feed's watermark passes its end plus the feed's grace: final_at. revision is 1, and one
+    more for each minute in which something that made the bar arrived after that.
 #}
+{% macro bars(interval, minutes) %}
+    {%- set is_daily = interval == '1d' -%}
+    {%- set day = 'day_' if is_daily else '' -%}
+    select
+        feed,
+        symbol,
+        lens,
+        start_at,
+        open,
+        high,
+        low,
+        close,
+        volume,
+        {{ vwap('notional', 'priced_volume', 'low', 'high') }} as vwap,
+        trade_count,
+        notional,
+        priced_volume,
+        {%- if not is_daily %}
+        market_session,
+        {%- endif %}
+        trading_date,
+        {%- if not is_daily %}
+        bucket,
+        {%- endif %}
+        first_traded_at,
+        last_traded_at,
+        {{ ns_to_timestamp('final_ns') }} as final_at,
+        cast(1 + coalesce({{ count_late_minutes('arrivals', 'final_ns') }}, 0) as integer) as revision
+    from (
+        select
+            *,
+            {{ timestamp_to_ns(bar_end(interval)) }} + grace_ns as final_ns
+        from (
+            select
+                feed,
+                symbol,
+                lens,
+                {{ bar_start(interval) }} as start_at,
+                {%- if is_daily %}
+                coalesce(max(day_opening_price), min_by(day_open, minutes.start_at) filter (where day_open is not null)) as open,
+                greatest(max(day_high), max(day_opening_price), max(day_closing_price)) as high,
+                least(min(day_low), max(day_opening_price), max(day_closing_price)) as low,
+                coalesce(max(day_closing_price), max_by(day_close, minutes.start_at) filter (where day_close is not null)) as close,
+                {%- else %}
+                min_by(open, minutes.start_at) filter (where open is not null) as open,
+                max(high) as high,
+                min(low) as low,
+                max_by(close, minutes.start_at) filter (where close is not null) as close,
+                {%- endif %}
+                cast(sum(volume) as decimal(38, 8)) as volume,
+                cast(sum(trade_count) as bigint) as trade_count,
+                cast(sum({{ day }}notional) as decimal(38, 16)) as notional,
+                cast(sum({{ day }}priced_volume) as decimal(38, 8)) as priced_volume,
+                {%- if not is_daily %}
+                market_session,
+                bucket,
+                {%- endif %}
+                trading_date,
+                min(first_traded_at) as first_traded_at,
+                max(last_traded_at) as last_traded_at,
+                any_value(grace_ns) as grace_ns,
+                {{ gather('late_arrivals', ['opening_received_ns', 'closing_received_ns']) }} as arrivals
+            from {{ minutes }} as minutes
+            group by
+                feed, symbol, lens, trading_date
+                {{- ', market_session, bucket' if not is_daily }}{{ ', minutes.start_at' if interval == '1m' }}
+        ) as summed
+    ) as bars
+{% endmacro %}
+
+
+{# When the bar of a minute begins. #}
+{% macro bar_start(interval) -%}
+    {%- if interval == '1m' -%}
+        minutes.start_at
+    {%- elif interval == '5m' -%}
+        {{ bucket_start('bucket') }}
+    {%- else -%}
+        {{ day_start('trading_date') }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# When a bar ends, which begins at start_at. #}
+{% macro bar_end(interval) -%}
+    {%- if interval == '1m' -%}
+        start_at + interval 1 minute
+    {%- elif interval == '5m' -%}
+        start_at + interval 5 minute
+    {%- else -%}
+        {{ day_start('trading_date + 1') }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Midnight of a trading date in its calendar's zone, in UTC. #}
+{% macro day_start(trading_date) -%}
+    case
+        when {{ is_continuous('symbol') }} then cast({{ trading_date }} as timestamp)
+        else {{ local_to_utc('cast(' ~ trading_date ~ ' as timestamp)', "'America/New_York'") }}
+    end
+{%- endmacro %}
+
+
+{# How a model of bars is made anew within reach of what was touched. #}
+{% macro bars_within_reach(interval, reach) %}
+with minutes as (
+
+    select * from {{ ref('lens_minutes') }}
+    where {{ within_reach(reach) }}
+
+),
+
+bars as (
+    {{ bars(interval, 'minutes') }}
+)
+
+select * from bars
+{% endmacro %}
 
 
 {#
-    Trades through each lens: what each may set. A price counts twice over: for the interval, and for the day's bar,
-    which a Form T print may not set.
-    One that is `is_first_only` may set open and close only if it is the first of the day that may.
+    Bars as they were known at a moment: made of what was received by then, through the same macros.
+
+    as_of           a timestamp, UTC
+    only_symbols    a list; an empty one means all
+    first_date, last_date   trading dates, both included
 #}
-{% macro seen_trades(trades) %}
+{% macro bars_as_of(interval) %}
+with received_trades as (
+
+    select * from {{ ref('trades') }}
+    where
+        received_ns <= {{ timestamp_to_ns('as_of') }}
+        and trading_date between first_date and last_date
+        and {{ is_one_of('symbol', 'only_symbols') }}
+
+),
+
+received_bucket_marks as (
+    {{ bucket_marks('received_trades') }}
+),
+
+received_day_marks as (
+    {{ day_marks('received_bucket_marks') }}
+),
+
+minutes as (
+    {{ lens_minutes('received_trades', 'received_day_marks') }}
+),
+
+bars as (
+    {{ bars(interval, 'minutes') }}
+),
+
+watermarks as (
+
     select
-        trades.feed,
-        trades.symbol,
-        trades.bucket,
-        trades.trading_date,
-        trades.market_session,
-        trades.order_key,
-        trades.traded_ms,
-        trades.price,
-        trades.size,
-        lens_conditions.lens,
-        lens_conditions.is_opening_auction,
-        lens_conditions.is_closing_auction,
-        lens_conditions.is_first_only,
-        lens_conditions.updates_last
-        and not (lens_conditions.is_extended_only and trades.market_session = 'regular') as may_set_last,
-        lens_conditions.updates_high_low
-        and not (lens_conditions.is_extended_only and trades.market_session = 'regular') as sets_high_low,
-        lens_conditions.updates_last and not lens_conditions.is_extended_only as may_set_day_last,
-        lens_conditions.updates_high_low
-        and not lens_conditions.is_extended_only as sets_day_high_low,
-        lens_conditions.updates_volume and trades.size > 0 as adds_volume
-    from {{ trades }} as trades
-    inner join {{ ref('lens_conditions') }} as lens_conditions on trades.conditions = lens_conditions.conditions
+        feed,
+        max(received_ns) as watermark_ns
+    from {{ ref('recorded_frames') }}
+    where received_ns <= {{ timestamp_to_ns('as_of') }}
+    group by feed
+
+)
+
+select
+    bars.*,
+    {{ timestamp_to_ns('bars.final_at') }} >= watermarks.watermark_ns as is_provisional
+from bars
+inner join watermarks on bars.feed = watermarks.feed
 {% endmacro %}
 
 
-{# grain: feed, symbol, lens, bucket. The bucket's candidates for the day's first print and for the auctions. #}
-{% macro bucket_marks(trades) %}
+{# The newest bars, with what only a reader can be told: whether the feed has gone past them. #}
+{% macro current_bars(bars) %}
+with bars as (
+
+    select * from {{ ref(bars) }}
+
+),
+
+feed_sessions as (
+
+    select * from {{ ref('feed_sessions') }}
+
+),
+
+watermarks as (
+
     select
-        seen_trades.feed,
-        seen_trades.symbol,
-        seen_trades.lens,
-        seen_trades.bucket,
-        seen_trades.trading_date,
-        min(seen_trades.order_key) filter (where seen_trades.may_set_last) as first_key,
-        min(seen_trades.order_key) filter (where seen_trades.may_set_day_last) as day_first_key,
-        max(row(seen_trades.size, -seen_trades.order_key, seen_trades.price)) filter (
-            where
-            seen_trades.is_opening_auction
-            and seen_trades.traded_ms >= {{ timestamp_to_ms('market_days.open_at') }} - 300000
-            and seen_trades.traded_ms < {{ timestamp_to_ms('market_days.open_at') }} + 1800000
-        ) as opening,
-        max(row(seen_trades.size, -seen_trades.order_key, seen_trades.price)) filter (
-            where
-            seen_trades.is_closing_auction
-            and seen_trades.traded_ms >= {{ timestamp_to_ms('market_days.close_at') }}
-            and seen_trades.traded_ms < {{ timestamp_to_ms('market_days.close_at') }} + 1800000
-        ) as closing
-    from ({{ seen_trades(trades) }}) as seen_trades
-    left join {{ ref('market_days') }} as market_days
-        on seen_trades.trading_date = market_days.trading_date and seen_trades.market_session <> 'continuous'
-    group by seen_trades.feed, seen_trades.symbol, seen_trades.lens, seen_trades.bucket, seen_trades.trading_date
-{% endmacro %}
+        feed,
+        max(last_received_ns) as watermark_ns
+    from feed_sessions
+    group by feed
 
+)
 
-{#
-    grain: feed, symbol, lens, trading_date. The day's first print that may set open and close (for intervals and
-    for the day), and the auctions: the largest print, the earliest of equals. With the bucket that each changes.
-#}
-{% macro day_marks(bucket_marks) %}
-    select
-        day.feed,
-        day.symbol,
-        day.lens,
-        day.trading_date,
-        day.first_key,
-        day.day_first_key,
-        day.opening[3] as opening_price,
-        day.closing[3] as closing_price,
-        {{ integer_divide(integer_divide('day.first_key', 1048576), 300000) }} as first_bucket,
-        {{ integer_divide(integer_divide('day.day_first_key', 1048576), 300000) }} as day_first_bucket,
-        case when day.opening is not null then {{ timestamp_to_ms('market_days.open_at') }} end as open_ms,
-        case when day.closing is not null then {{ timestamp_to_ms('market_days.close_at') }} end as close_ms
-    from (
-        select
-            feed,
-            symbol,
-            lens,
-            trading_date,
-            min(first_key) as first_key,
-            min(day_first_key) as day_first_key,
-            max(opening) as opening,
-            max(closing) as closing
-        from {{ bucket_marks }}
-        group by feed, symbol, lens, trading_date
-    ) as day
-    left join {{ ref('market_days') }} as market_days on day.trading_date = market_days.trading_date
-{% endmacro %}
-
-
-{# grain: feed, symbol, lens, start_at. What bars are added up from. #}
-{% macro lens_minutes(trades, day_marks) %}
-    select
-        ruled.feed,
-        ruled.symbol,
-        ruled.lens,
-        ruled.bucket,
-        {{ ms_to_timestamp('ruled.minute * 60000') }} as start_at,
-        ruled.trading_date,
-        ruled.market_session,
-        coalesce(
-            any_value(ruled.opening_price) filter (where ruled.open_ms = ruled.minute * 60000),
-            min_by(ruled.price, ruled.order_key) filter (where ruled.sets_last)
-        ) as open,
-        greatest(
-            max(ruled.price) filter (where ruled.sets_high_low),
-            any_value(ruled.opening_price) filter (where ruled.open_ms = ruled.minute * 60000),
-            any_value(ruled.closing_price) filter (where ruled.close_ms = (ruled.minute + 1) * 60000)
-        ) as high,
-        least(
-            min(ruled.price) filter (where ruled.sets_high_low),
-            any_value(ruled.opening_price) filter (where ruled.open_ms = ruled.minute * 60000),
-            any_value(ruled.closing_price) filter (where ruled.close_ms = (ruled.minute + 1) * 60000)
-        ) as low,
-        coalesce(
-            any_value(ruled.closing_price) filter (where ruled.close_ms = (ruled.minute + 1) * 60000),
-            max_by(ruled.price, ruled.order_key) filter (where ruled.sets_last)
-        ) as close,
-        min_by(ruled.price, ruled.order_key) filter (where ruled.sets_day_last) as day_open,
-        max(ruled.price) filter (where ruled.sets_day_high_low) as day_high,
-        min(ruled.price) filter (where ruled.sets_day_high_low) as day_low,
-        max_by(ruled.price, ruled.order_key) filter (where ruled.sets_day_last) as day_close,
-        any_value(ruled.opening_price) as day_opening_price,
-        any_value(ruled.closing_price) as day_closing_price,
-        cast(coalesce(sum(ruled.size) filter (where ruled.adds_volume), 0) as decimal(38, 8)) as volume,
-        cast(
-            coalesce(sum(ruled.size) filter (where ruled.adds_volume and ruled.sets_high_low), 0) as decimal(38, 8)
-        ) as priced_volume,
-        cast(
-            coalesce(sum({{ notional('ruled.price', 'ruled.size') }}) filter (where ruled.adds_volume and ruled.sets_high_low), 0)
-            as decimal(38, 16)
-        ) as notional,
-        cast(
-            coalesce(sum(ruled.size) filter (where ruled.adds_volume and ruled.sets_day_high_low), 0) as decimal(38, 8)
-        ) as day_priced_volume,
-        cast(
-            coalesce(sum({{ notional('ruled.price', 'ruled.size') }}) filter (where ruled.adds_volume and ruled.sets_day_high_low), 0)
-            as decimal(38, 16)
-        ) as day_notional,
-        count(*) filter (where ruled.adds_volume) as trade_count,
-        {{ ms_to_timestamp('min(ruled.traded_ms)') }} as first_traded_at,
-        {{ ms_to_timestamp('max(ruled.traded_ms)') }} as last_traded_at
-    from (
-        select
-            seen_trades.*,
-            {{ integer_divide('seen_trades.traded_ms', 60000) }} as minute,
-            seen_trades.may_set_last
-            and (not seen_trades.is_first_only or seen_trades.order_key = day_marks.first_key) as sets_last,
-            seen_trades.may_set_day_last
-            and (not seen_trades.is_first_only or seen_trades.order_key = day_marks.day_first_key) as sets_day_last,
-            day_marks.opening_price,
-            day_marks.closing_price,
-            day_marks.open_ms,
-            day_marks.close_ms
-        from ({{ seen_trades(trades) }}) as seen_trades
-        left join {{ day_marks }} as day_marks
-            on
-                seen_trades.feed = day_marks.feed
-                and seen_trades.symbol = day_marks.symbol
-                and seen_trades.lens = day_marks.lens
-                and seen_trades.trading_date = day_marks.trading_date
-    ) as ruled
-    where ruled.adds_volume or ruled.sets_high_low
-    group by ruled.feed, ruled.symbol, ruled.lens, ruled.bucket, ruled.minute, ruled.trading_date, ruled.market_session
+select
+    bars.*,
+    {{ timestamp_to_ns('bars.final_at') }} >= watermarks.watermark_ns as is_provisional
+from bars
+inner join watermarks on bars.feed = watermarks.feed
 {% endmacro %}

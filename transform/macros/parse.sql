@@ -24,19 +24,22 @@
 
 {#
     Takes a relation of frames (kind, frame), gives one row a print:
-    the frame's columns, print_index, symbol, traded_ms, price, size, conditions_json, problem.
+    the frame's columns and its frame_key, print_index, symbol, traded_ms, price, size, conditions_json, problem.
 #}
 {% macro parse_finnhub_frames(frames) -%}
     {{ return(adapter.dispatch('parse_finnhub_frames')(frames)) }}
 {%- endmacro %}
 
 {% macro duckdb__parse_finnhub_frames(frames) %}
-    {%- set columns = 'load_id, log_id, log_partition, log_offset, feed, session, seq, received_ns' -%}
+    {%- set columns = 'load_id, log_id, log_partition, log_offset, feed, session, seq, received_ns, frame_key' -%}
     {%- set numbers = "('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')" -%}
 
     sorted_frames as (
 
-        select *, kind = 'frame' and regexp_full_match(frame, '{{ plain_frame_pattern() }}') as is_plain
+        select
+            *,
+            {{ text_key('frame') }} as frame_key,
+            kind = 'frame' and regexp_full_match(frame, '{{ plain_frame_pattern() }}') as is_plain
         from {{ frames }}
 
     ),

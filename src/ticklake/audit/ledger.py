@@ -4,6 +4,8 @@
     landing → bronze   records landed  = in bronze + in quarantined objects + waiting for a build
     bronze → silver    prints parsed   = trades + duplicates + quarantined
     silver → gold      trades in size  = the trade counts of each bar length, through the lens all_prints
+    undecided          what cannot be known is counted, not guessed: messages that a session sent twice, and identical
+                       prints of which each collector held only some
 
 Takes      the log, the store, and read-only SQL
 Guarantee  both sides of a line are counted in different places; the residual is what they differ by
@@ -86,6 +88,7 @@ def balance(log: Log, store: ObjectStore, query: Query) -> list[Hop]:
     if _rows(query, "select 1 from information_schema.tables where table_schema = 'silver' and table_name = 'prints'"):
         hops.append(_balance_silver(query))
         hops.extend(_balance_gold(query))
+        hops.extend(_count_undecided(query))
     return hops
 
 
@@ -160,6 +163,14 @@ def _balance_gold(query: Query) -> Iterable[Hop]:
     for table in BAR_TABLES:
         counted = _rows(query, f"select coalesce(sum(trade_count), 0) from gold.{table} where lens = 'all_prints'")[0][0]  # noqa: S608 — our own names
         yield Hop(f"silver → {table}", "trades", trades, {"in bars": int(counted)})
+
+
+def _count_undecided(query: Query) -> Iterable[Hop]:
+    repeats = "select count(*), count(*) filter (where reason = 'suspected_repeat') from silver.prints where is_suspected_repeat"
+    suspected, dropped = _rows(query, repeats)[0]
+    yield Hop("suspected repeats", "prints", suspected, {"kept": suspected - dropped, "dropped": dropped})
+    held = _rows(query, "select count(*) from silver.partly_held")[0][0]
+    yield Hop("partly held", "groups", held, {"undecided": held})
 
 
 def _rows(query: Query, sql: str) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from ticklake.settings import Settings, read_settings
 from ticklake.store.folder import FolderStore
 from ticklake.warehouse.build import Builder
 from ticklake.warehouse.duckdb import DuckDBWarehouse
+from ticklake.warehouse.transform import find_project
 
 
 class SystemClock:
@@ -97,6 +98,11 @@ class Lake:
             dbt_folder=self.home.warehouse / "dbt",
             turn=self.warehouse.turn,
         )
+
+    @property
+    def seeds(self) -> Path:
+        """The folder of the rules' CSV, as an auditor reads it."""
+        return find_project() / "seeds"
 
     @property
     def query(self) -> Query:

@@ -3,6 +3,7 @@
     replay → land → build         one stage at a time
     run                           all of them, until Ctrl-C
     bars, query, ledger, status   what there is
+    verify, explain               is it true, and why
     doctor, config show, demo     is it well, how is it set, what is it like
 
 Exit codes  0 done · 1 an error, said in one sentence with a hint · 2 wrong usage · 3 the ledger or a promise
@@ -29,6 +30,8 @@ COMMANDS: Final = {
     "query": "ticklake.cli.read",
     "ledger": "ticklake.cli.read",
     "status": "ticklake.cli.read",
+    "verify": "ticklake.cli.proof",
+    "explain": "ticklake.cli.proof",
     "doctor": "ticklake.cli.care",
     "config": "ticklake.cli.care",
     "demo": "ticklake.cli.demo",

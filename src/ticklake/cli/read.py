@@ -1,12 +1,13 @@
 """What there is: bars, query, ledger, status. They answer while `run` works."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ticklake.cli.moment import MOMENT
 from ticklake.cli.output import FORMATS, print_json, print_result
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="The same as --forma
 @click.argument("symbols", nargs=-1, metavar="SYMBOL…")
 @click.option("--interval", type=click.Choice(("1m", "5m", "1d")), default="5m", help="Length of a bar.", show_default=True)
 @click.option("--lens", default="sip", help="The rules by which prints count.", show_default=True)
-@click.option("--from", "from_at", type=click.DateTime(), help="Bars that start at or after this, UTC.")
-@click.option("--to", "to_at", type=click.DateTime(), help="Bars that start before this, UTC.")
+@click.option("--from", "from_at", type=MOMENT, help="Bars that start at or after this, UTC.")
+@click.option("--to", "to_at", type=MOMENT, help="Bars that start before this, UTC.")
+@click.option("--as-of", "as_of", type=MOMENT, help="Bars as they were known at this moment, UTC.")
 @click.option("--last", type=click.IntRange(min=1), help="Only the last so many bars of each symbol.")
 @FORMAT
 @JSON
@@ -33,17 +35,30 @@ def bars(
     lens: str,
     from_at: datetime | None,
     to_at: datetime | None,
+    as_of: datetime | None,
     last: int | None,
     output_format: str,
     as_json: bool,
 ) -> None:
-    """Print bars of the named symbols, or of all."""
+    """Print bars of the named symbols, or of all.
+
+    A bar is provisional until its feed has gone past its end and the grace for late prints; its revision grows with
+    each minute in which something came later still.
+    """
     from ticklake.cli.lake import Lake
 
     query = Lake.at(home).query
+    table = f"gold.current_bars_{interval}"
+    parameters: dict[str, Any] = {"symbols": list(symbols), "lens": lens, "from_at": from_at, "to_at": to_at, "last": last}
+    if as_of is not None:
+        table = f"gold.bars_{interval}_as_of($as_of, $symbols, $first_date, $last_date)"
+        day = timedelta(days=1)  # a trading day of an exchange lies within a day of its date in UTC
+        first_date = from_at.date() - day if from_at else date(1970, 1, 1)
+        last_date = to_at.date() + day if to_at else as_of.date() + day
+        parameters |= {"as_of": as_of, "first_date": first_date, "last_date": last_date}
     sql = f"""
-        select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count
-        from gold.bars_{interval}
+        select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count, revision, is_provisional
+        from {table}
         where
             (len($symbols) = 0 or list_contains($symbols, symbol))
             and lens = $lens
@@ -52,7 +67,6 @@ def bars(
         qualify row_number() over (partition by feed, symbol order by start_at desc) <= coalesce($last, 9223372036854775807)
         order by feed, symbol, start_at
     """  # noqa: S608 — the interval is one of three
-    parameters = {"symbols": list(symbols), "lens": lens, "from_at": from_at, "to_at": to_at, "last": last}
     found = query(sql, parameters)
     if not found.rows or not {row[1] for row in found.rows}.issuperset(symbols):  # only then: beside `run` every query waits for a turn
         _check_names(query, symbols, lens)

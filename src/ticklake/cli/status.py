@@ -19,6 +19,7 @@ LOADED: Final = """
 BUILT: Final = """
     (select count(*) from silver.trades) as trades,
     (select count(distinct symbol) from silver.trades) as symbols,
+    (select string_agg(code || ' (' || trades || ')', ', ' order by code) from silver.unknown_codes) as unknown_codes,
     (select max(last_received_ns) from silver.feed_sessions) as newest_ns
 """
 

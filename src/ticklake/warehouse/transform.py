@@ -56,13 +56,15 @@ class Transform:
     def build(self, *, full: bool, with_seeds: bool, tested_from: int, on_progress: OnProgress) -> None:
         """Build all models and test them: touched rows from load `tested_from` on, or with `full` all.
 
+        What holds no rows of its own, or only the seeds' (tag `definition`), is made with the seeds: a changed project is a full build.
+
         Raises BuildFailed with the first node that failed, DiskFull.
         """
         arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps({"tested_from": tested_from})]
         if full:
             arguments.append("--full-refresh")
         elif not with_seeds:
-            arguments += ["--exclude-resource-type", "seed", "--exclude", "tag:full"]
+            arguments += ["--exclude-resource-type", "seed", "--exclude", "tag:full", "tag:definition"]
         self.run(arguments, on_progress)
 
     def run(self, arguments: list[str], on_progress: OnProgress = lambda *_: None) -> None:

@@ -8,36 +8,4 @@
     )
 }}
 
-with minutes as (
-
-    select * from {{ ref('lens_minutes') }}
-    where {{ within_reach('bar') }}
-
-),
-
-bars as (
-
-    select
-        feed,
-        symbol,
-        lens,
-        start_at,
-        open,
-        high,
-        low,
-        close,
-        volume,
-        {{ vwap('notional', 'priced_volume', 'low', 'high') }} as vwap,
-        trade_count,
-        notional,
-        priced_volume,
-        market_session,
-        trading_date,
-        bucket,
-        first_traded_at,
-        last_traded_at
-    from minutes
-
-)
-
-select * from bars
+{{ bars_within_reach('1m', 'bar') }}

@@ -47,12 +47,21 @@ changed_versions as (
             and versions.trading_date = newest_versions.trading_date
     where
         newest_versions.load_id is null
-        or row(versions.first_key, versions.day_first_key, versions.opening_price, versions.closing_price)
+        or row(
+            versions.first_key,
+            versions.day_first_key,
+            versions.opening_price,
+            versions.closing_price,
+            versions.opening_received_ns,
+            versions.closing_received_ns
+        )
         is distinct from row(
             newest_versions.first_key,
             newest_versions.day_first_key,
             newest_versions.opening_price,
-            newest_versions.closing_price
+            newest_versions.closing_price,
+            newest_versions.opening_received_ns,
+            newest_versions.closing_received_ns
         )
     {%- endif %}
 

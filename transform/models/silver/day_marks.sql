@@ -1,5 +1,5 @@
 {# grain: the day of a symbol through a lens, its first print and auctions as known now: feed, symbol, lens, trading_date #}
-{{ config(materialized='view') }}
+{{ config(materialized='view', tags=['definition']) }}
 
 with versions as (
 

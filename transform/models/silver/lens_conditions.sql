@@ -3,7 +3,13 @@
 
     A print that may set open and close always counts for high and low too.
 #}
-{{ config(materialized='table') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        post_hook='{{ advance_watermark() }}',
+    )
+}}
 
 with lenses as (
 
@@ -20,6 +26,11 @@ lens_rules as (
 condition_sets as (
 
     select distinct conditions from {{ ref('trades') }}
+    where {{ within_reach('bucket') }}
+    {% if is_incremental() -%}
+    except
+    select conditions from {{ this }}
+    {%- endif %}
 
 ),
 
@@ -79,6 +90,7 @@ unconditional as (
         false as is_opening_auction,
         false as is_closing_auction
     from lenses
+    where {% if is_incremental() %} '' not in (select conditions from {{ this }}) {% else %} true {% endif %}
 
 ),
 

@@ -1,5 +1,5 @@
 {# grain: one weekday of an exchange, its hours in UTC; closed days have none: exchange, trading_date #}
-{{ config(materialized='table') }}
+{{ config(materialized='table', tags=['definition']) }}
 
 with exchanges as (
 

@@ -1,5 +1,5 @@
 {# grain: a bucket that a new version of a day's marks moved something from or to: load_id, feed, symbol, bucket #}
-{{ config(materialized='view') }}
+{{ config(materialized='view', tags=['definition']) }}
 
 with versions as (
 

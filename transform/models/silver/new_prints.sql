@@ -36,7 +36,7 @@ judged_prints as (
                 then 'time_in_microseconds'
             when traded_ms < {{ earliest_ms }} then 'time_before_1990'
             else 'time_in_future'
-        end as reason
+        end as own_reason
     from timed_prints
 
 ),
@@ -54,9 +54,10 @@ placed_prints as (
         seq,
         symbol,
         conditions,
-        reason,
+        own_reason,
+        frame_key,
         case
-            when reason is null then cast({{ integer_divide('traded_ms', 300000) }} as integer)
+            when own_reason is null then cast({{ integer_divide('traded_ms', 300000) }} as integer)
             else cast({{ integer_divide('received_ms', 300000) }} as integer)
         end as bucket,
         price,

@@ -37,7 +37,8 @@ prints_to_judge as (
         seq,
         symbol,
         conditions,
-        own_reason as reason,
+        own_reason,
+        frame_key,
         bucket,
         price,
         size,
@@ -49,31 +50,8 @@ prints_to_judge as (
 
 ),
 
-resent_frames as (
-
-    select
-        session,
-        seq,
-        min({{ copy_key() }}) as first_copy
-    from prints_to_judge
-    group by session, seq
-    having min({{ copy_key() }}) <> max({{ copy_key() }})
-
-),
-
 judged_prints as (
-
-    select
-        prints_to_judge.*,
-        case
-            when {{ copy_key('prints_to_judge') }} <> resent_frames.first_copy then 'duplicate'
-            when prints_to_judge.reason is not null then 'quarantined'
-            else 'trade'
-        end as verdict
-    from prints_to_judge
-    left join resent_frames
-        on prints_to_judge.session = resent_frames.session and prints_to_judge.seq = resent_frames.seq
-
+    {{ judge_identity('prints_to_judge') }}
 ),
 
 ordered_prints as (
@@ -149,12 +127,13 @@ final as (
         ordered_prints.seq,
         ordered_prints.order_key,
         ordered_prints.conditions,
+        ordered_prints.collector,
+        ordered_prints.occurrence,
         ordered_prints.verdict,
-        case ordered_prints.verdict
-            when 'duplicate' then 'resent_frame'
-            else ordered_prints.reason
-        end as reason,
-        ordered_prints.reason as own_reason,
+        ordered_prints.reason,
+        ordered_prints.own_reason,
+        ordered_prints.is_suspected_repeat,
+        ordered_prints.frame_key,
         labelled_buckets.market_session,
         ordered_prints.price,
         ordered_prints.size,

@@ -53,6 +53,7 @@ typed_prints as (
         coalesce(parsed_prints.symbol, '') as symbol,
         coalesce(condition_sets.conditions, '') as conditions,
         parsed_prints.problem,
+        parsed_prints.frame_key,
         parsed_prints.price,
         parsed_prints.size,
         parsed_prints.traded_ms,

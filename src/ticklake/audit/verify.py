@@ -1,0 +1,268 @@
+"""Is gold what the landed bytes say? Every bar is counted anew and compared, column by column.
+
+    read      the objects that the warehouse says it loaded, from landing
+    judge     prints to trades, by rules of identity written for this purpose
+    recount   bars of every interval, through every lens
+    compare   with gold; and where a bar differs, its trades with silver's
+
+Takes      the store, the seeds' folder, and read-only SQL: for the manifest, and for what is to be proven
+Guarantee  no SQL, parser or table of the warehouse has a part in what is expected
+Raises     WarehouseBusy (retryable), QueryInvalid, SeedsInvalid
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ticklake.audit.calendar import Calendar
+from ticklake.audit.prints import UNITS, Print, judge_prints, read_prints
+from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
+from ticklake.audit.seeds import Seeds, read_seeds
+from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
+from ticklake.contracts.ports import ObjectStore, Query
+from ticklake.errors import ObjectCorrupt
+
+COLUMNS: Final = (
+    *("open", "high", "low", "close", "volume", "trade_count", "notional", "priced_volume", "vwap"),
+    *("market_session", "first_traded_at", "last_traded_at", "trading_date", "final_at", "revision"),
+)
+GRAIN: Final = ("feed", "symbol", "lens", "start_at")
+TOLERANCE: Final = Decimal("1e-8")
+"""The vwap of a warehouse that divides in doubles is within this of the exact one."""
+
+LENGTH_MS: Final = {"bars_1m": 60_000, "bars_5m": 300_000, "bars_1d": 90_000_000}
+"""How far a bar reaches at most; a day has 25 hours once a year."""
+
+PRINTS_SHOWN: Final = 5
+MANIFEST: Final = """
+    select object_key, true as is_loaded from bronze.landed_objects
+    union all select object_key, false as is_loaded from bronze.quarantined_objects
+"""
+PLACES: Final = """
+    select log_id, log_partition, log_offset, print_index, price, size, conditions
+    from silver.trades where feed = $feed and symbol = $symbol and traded_ms >= $from_ms and traded_ms < $to_ms
+"""
+
+Key = tuple[str, str, str, datetime]
+Place = tuple[str, int, int, int]
+OnProgress = Callable[[str, int, int], None]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One value that is not what the bytes say."""
+
+    table: str
+    feed: str
+    symbol: str
+    lens: str
+    start_at: datetime
+    column: str
+    """A column, or `row` where the whole bar is missing or should not be there."""
+
+    expected: str | None
+    found: str | None
+    by: str | None = None
+    """How much more was found than expected."""
+
+    prints: list[str] = []
+    """The trades in which silver and the bytes differ, within the bar: what, and where they lie."""
+
+
+class Verified(msgspec.Struct):
+    """What was compared, and what differs."""
+
+    objects: int = 0
+    prints: int = 0
+    trades: int = 0
+    bars: int = 0
+    pending: int = 0
+    """Objects that landed after the last build: nothing in gold can come from them."""
+
+    differences: list[Difference] = []
+    unreadable: list[str] = []
+
+    @property
+    def holds(self) -> bool:
+        """Whether gold is what the bytes say."""
+        return not self.differences and not self.unreadable
+
+
+class _Expected(msgspec.Struct):
+    bars: dict[str, dict[Key, dict[str, Any]]]
+    trades: dict[tuple[str, str], list[Print]]
+
+
+def verify(
+    store: ObjectStore,
+    query: Query,
+    seeds_folder: Path,
+    *,
+    first_date: date = date.min,
+    last_date: date = date.max,
+    on_progress: OnProgress = lambda *_: None,
+) -> Verified:
+    """Count every bar of the trading dates anew and compare; both dates are included."""
+    verified = Verified()
+    seeds = read_seeds(seeds_folder)
+    manifest = query(MANIFEST).rows
+    known = {key for key, _ in manifest}
+    keys = sorted((key for key, is_loaded in manifest if is_loaded), key=ObjectKey.parse)
+    found = {interval: list(_read_gold(query, interval, first_date, last_date)) for interval in INTERVALS}
+    verified.pending = sum(1 for key in store.list(LANDING_PREFIX) if key not in known)
+    prints = list(_read_all(store, keys, seeds, verified, on_progress))
+    expected = _expect(prints, seeds, first_date, last_date, verified, on_progress)
+    for interval in INTERVALS:
+        verified.differences += _compare(f"bars_{interval}", expected.bars[interval], found[interval])
+        verified.bars += len(expected.bars[interval])
+    verified.differences = list(_name_prints(verified.differences, expected, query))
+    return verified
+
+
+def _read_all(store: ObjectStore, keys: list[str], seeds: Seeds, verified: Verified, on_progress: OnProgress) -> Iterator[Print]:
+    for number, key in enumerate(keys, 1):
+        on_progress("read", number, len(keys))
+        try:
+            prints = list(read_prints(store, [key], seeds.feeds))
+        except ObjectCorrupt as error:
+            verified.unreadable.append(error.what)
+            continue
+        verified.objects += 1
+        yield from prints
+
+
+def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date, verified: Verified, on_progress: OnProgress) -> _Expected:
+    calendar = Calendar(seeds.exchanges[0])
+    expected = _Expected({interval: {} for interval in INTERVALS}, defaultdict(list))
+    verified.prints = len(prints)
+    for each in judge_prints(prints, seeds.feeds):
+        if not each.reason:
+            expected.trades[each.feed, each.symbol].append(each)
+    verified.trades = sum(len(trades) for trades in expected.trades.values())
+    for number, ((feed, symbol), trades) in enumerate(expected.trades.items(), 1):
+        on_progress("recount", number, len(expected.trades))
+        for day in split_days(symbol, trades, calendar):
+            if not first_date <= day.trading_date <= last_date:
+                continue
+            for lens in seeds.lenses:
+                for interval, bars in count_bars(day, lens, grace_ns=seeds.feeds[feed].grace_ns).items():
+                    for bar in bars.values():
+                        key = (feed, symbol, lens.name, _utc(bar.start_ms))
+                        expected.bars[interval][key] = to_row(bar, day.trading_date, is_daily=interval == "1d")
+    return expected
+
+
+def to_row(bar: Bar, trading_date: date, *, is_daily: bool) -> dict[str, Any]:
+    """Give a bar's columns, as gold names them."""
+    row: dict[str, Any] = {
+        "volume": _decimal(bar.volume),
+        "trade_count": bar.trade_count,
+        "notional": Decimal(bar.notional).scaleb(-16),
+        "priced_volume": _decimal(bar.priced_volume),
+        "vwap": Decimal(bar.notional) / bar.priced_volume / UNITS if bar.priced_volume else None,
+        "first_traded_at": _utc(bar.first_traded_ms),
+        "last_traded_at": _utc(bar.last_traded_ms),
+        "trading_date": trading_date,
+        "final_at": _utc(bar.final_ns // 1_000_000),
+        "revision": bar.revision,
+    }
+    for column in ("open", "high", "low", "close"):
+        value = getattr(bar, column)
+        row[column] = None if value is None else _decimal(value)
+    return row if is_daily else row | {"market_session": bar.market_session}
+
+
+def _read_gold(query: Query, interval: str, first_date: date, last_date: date) -> Iterator[tuple[Key, dict[str, Any]]]:
+    columns = [*GRAIN, *(column for column in COLUMNS if interval != "1d" or column != "market_session")]
+    sql = f"select {', '.join(columns)} from gold.bars_{interval} where trading_date between $first_date and $last_date"  # noqa: S608 — our own names
+    parameters = {"first_date": max(first_date, date(1, 1, 1)), "last_date": last_date}
+    for row in query(sql, parameters).rows:
+        feed, symbol, lens, start_at, *values = row
+        yield (feed, symbol, lens, start_at), dict(zip(columns[len(GRAIN) :], values, strict=True))
+
+
+def _compare(table: str, expected: dict[Key, dict[str, Any]], found: list[tuple[Key, dict[str, Any]]]) -> Iterator[Difference]:
+    left = dict(expected)
+    seen: set[Key] = set()
+    for key, row in found:
+        must = None if key in seen else left.pop(key, None)
+        seen.add(key)
+        if must is None:
+            yield Difference(table, *key, "row", None, "a bar that no landed print makes")
+            continue
+        for column in row:
+            if not _is_same(column, must[column], row):
+                yield Difference(table, *key, column, _text(must[column]), _text(row[column]), _by(must[column], row[column]))
+    for key in left:
+        yield Difference(table, *key, "row", "a bar", None)
+
+
+def _is_same(column: str, must: Any, row: dict[str, Any]) -> bool:
+    value = row[column]
+    if column != "vwap" or must is None or value is None:
+        return bool(must == value)
+    return bool(abs(must - value) <= TOLERANCE and row["low"] <= value <= row["high"])
+
+
+def _name_prints(differences: list[Difference], expected: _Expected, query: Query) -> Iterator[Difference]:
+    """Say of each bar that differs in which trades silver and the bytes do."""
+    told: dict[tuple[Any, ...], list[str]] = {}
+    for each in differences:
+        bar = (each.table, each.feed, each.symbol, each.start_at)
+        if bar not in told:
+            told[bar] = _compare_trades(each, expected.trades.get((each.feed, each.symbol), []), query)
+        yield msgspec.structs.replace(each, prints=told[bar])
+
+
+def _compare_trades(difference: Difference, trades: Iterable[Print], query: Query) -> list[str]:
+    from_ms = round(difference.start_at.replace(tzinfo=UTC).timestamp() * 1000)
+    to_ms = from_ms + LENGTH_MS[difference.table]
+    must = {
+        _place(trade): (_decimal(trade.price), _decimal(trade.size), ",".join(trade.conditions))
+        for trade in trades
+        if from_ms <= trade.traded_ms < to_ms
+    }
+    parameters = {"feed": difference.feed, "symbol": difference.symbol, "from_ms": from_ms, "to_ms": to_ms}
+    found = {tuple(row[:4]): tuple(row[4:]) for row in query(PLACES, parameters).rows}
+    told = [
+        f"{_at(place)}: landed as {_tell(must.get(place))}, in silver {_tell(found.get(place))}"
+        for place in sorted(must.keys() | found.keys())
+        if must.get(place) != found.get(place)
+    ]
+    return told[:PRINTS_SHOWN] + ([f"and {len(told) - PRINTS_SHOWN} more"] if len(told) > PRINTS_SHOWN else [])
+
+
+def _tell(trade: tuple[Any, ...] | None) -> str:
+    return "no trade" if trade is None else f"{trade[1]:f} at {trade[0]:f} [{trade[2]}]"
+
+
+def _place(trade: Print) -> Place:
+    key = ObjectKey.parse(trade.object_key)
+    return key.log_id, key.partition, trade.offset, trade.print_index
+
+
+def _at(place: tuple[Any, ...]) -> str:
+    log_id, partition, offset, index = place
+    return f"{log_id}/p{partition:03d} offset {offset} print {index}"
+
+
+def _utc(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
+
+
+def _decimal(units: int) -> Decimal:
+    return Decimal(units).scaleb(-8)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _by(must: Any, value: Any) -> str | None:
+    if must is None or value is None or isinstance(must, str):
+        return None
+    return _text(value - must)
