@@ -1,12 +1,12 @@
 {#
-    Minutes to bars, as a macro over a relation.
+    Minutes to bars, as a macro over relations. The auctions of a day come from its marks: no minute knows when they move.
 
     grain: feed, symbol, lens, start_at, of bars of `1m`, `5m` or `1d`.
 
     A bar is final when its feed's watermark passes its end plus the feed's grace: final_at. revision is 1, and one
     more for each minute in which something that made the bar arrived after that.
 #}
-{% macro bars(interval, minutes) %}
+{% macro bars(interval, minutes, day_marks) %}
     {%- set is_daily = interval == '1d' -%}
     {%- set day = 'day_' if is_daily else '' -%}
     select
@@ -36,25 +36,26 @@
         cast(1 + coalesce({{ count_late_minutes('arrivals', 'final_ns') }}, 0) as integer) as revision
     from (
         select
-            *,
-            {{ timestamp_to_ns(bar_end(interval)) }} + grace_ns as final_ns
+            {% if is_daily -%}
+            summed.* exclude (day_open, day_high, day_low, day_close),
+            coalesce(day_marks.opening_price, summed.day_open) as open,
+            greatest(summed.day_high, day_marks.opening_price, day_marks.closing_price) as high,
+            least(summed.day_low, day_marks.opening_price, day_marks.closing_price) as low,
+            coalesce(day_marks.closing_price, summed.day_close) as close,
+            {%- else -%}
+            summed.*,
+            {%- endif %}
+            {{ timestamp_to_ns(bar_end(interval)) }} + summed.grace_ns as final_ns
         from (
             select
                 feed,
                 symbol,
                 lens,
                 {{ bar_start(interval) }} as start_at,
-                {%- if is_daily %}
-                coalesce(max(day_opening_price), min_by(day_open, minutes.start_at) filter (where day_open is not null)) as open,
-                greatest(max(day_high), max(day_opening_price), max(day_closing_price)) as high,
-                least(min(day_low), max(day_opening_price), max(day_closing_price)) as low,
-                coalesce(max(day_closing_price), max_by(day_close, minutes.start_at) filter (where day_close is not null)) as close,
-                {%- else %}
-                min_by(open, minutes.start_at) filter (where open is not null) as open,
-                max(high) as high,
-                min(low) as low,
-                max_by(close, minutes.start_at) filter (where close is not null) as close,
-                {%- endif %}
+                min_by({{ day }}open, minutes.start_at) filter (where {{ day }}open is not null) as {{ day }}open,
+                max({{ day }}high) as {{ day }}high,
+                min({{ day }}low) as {{ day }}low,
+                max_by({{ day }}close, minutes.start_at) filter (where {{ day }}close is not null) as {{ day }}close,
                 cast(sum(volume) as decimal(38, 8)) as volume,
                 cast(sum(trade_count) as bigint) as trade_count,
                 cast(sum({{ day }}notional) as decimal(38, 16)) as notional,
@@ -73,6 +74,14 @@
                 feed, symbol, lens, trading_date
                 {{- ', market_session, bucket' if not is_daily }}{{ ', minutes.start_at' if interval == '1m' }}
         ) as summed
+        {%- if is_daily %}
+        left join {{ day_marks }} as day_marks
+            on
+                summed.feed = day_marks.feed
+                and summed.symbol = day_marks.symbol
+                and summed.lens = day_marks.lens
+                and summed.trading_date = day_marks.trading_date
+        {%- endif %}
     ) as bars
 {% endmacro %}
 
@@ -84,7 +93,7 @@
     {%- elif interval == '5m' -%}
         {{ bucket_start('bucket') }}
     {%- else -%}
-        {{ day_start('trading_date') }}
+        {{ day_start('symbol', 'trading_date') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -92,19 +101,19 @@
 {# When a bar ends, which begins at start_at. #}
 {% macro bar_end(interval) -%}
     {%- if interval == '1m' -%}
-        start_at + interval 1 minute
+        summed.start_at + interval 1 minute
     {%- elif interval == '5m' -%}
-        start_at + interval 5 minute
+        summed.start_at + interval 5 minute
     {%- else -%}
-        {{ day_start('trading_date + 1') }}
+        {{ day_start('summed.symbol', 'summed.trading_date + 1') }}
     {%- endif -%}
 {%- endmacro %}
 
 
-{# Midnight of a trading date in its calendar's zone, in UTC. #}
-{% macro day_start(trading_date) -%}
+{# Midnight of a symbol's trading date in its calendar's zone, in UTC. #}
+{% macro day_start(symbol, trading_date) -%}
     case
-        when {{ is_continuous('symbol') }} then cast({{ trading_date }} as timestamp)
+        when {{ is_continuous(symbol) }} then cast({{ trading_date }} as timestamp)
         else {{ local_to_utc('cast(' ~ trading_date ~ ' as timestamp)', "'America/New_York'") }}
     end
 {%- endmacro %}
@@ -120,7 +129,7 @@ with minutes as (
 ),
 
 bars as (
-    {{ bars(interval, 'minutes') }}
+    {{ bars(interval, 'minutes', ref('day_marks')) }}
 )
 
 select * from bars
@@ -158,7 +167,7 @@ minutes as (
 ),
 
 bars as (
-    {{ bars(interval, 'minutes') }}
+    {{ bars(interval, 'minutes', 'received_day_marks') }}
 ),
 
 watermarks as (

@@ -139,8 +139,6 @@
         max(ruled.price) filter (where ruled.sets_day_high_low) as day_high,
         min(ruled.price) filter (where ruled.sets_day_high_low) as day_low,
         max_by(ruled.price, ruled.order_key) filter (where ruled.sets_day_last) as day_close,
-        any_value(ruled.opening_price) as day_opening_price,
-        any_value(ruled.closing_price) as day_closing_price,
         cast(coalesce(sum(ruled.size) filter (where ruled.adds_volume), 0) as decimal(38, 8)) as volume,
         cast(
             coalesce(sum(ruled.size) filter (where ruled.adds_volume and ruled.sets_high_low), 0) as decimal(38, 8)

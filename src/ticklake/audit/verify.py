@@ -43,9 +43,9 @@ MANIFEST: Final = """
     select object_key, true as is_loaded from bronze.landed_objects
     union all select object_key, false as is_loaded from bronze.quarantined_objects
 """
-PLACES: Final = """
-    select log_id, log_partition, log_offset, print_index, price, size, conditions
-    from silver.trades where feed = $feed and symbol = $symbol and traded_ms >= $from_ms and traded_ms < $to_ms
+TRADES: Final = """
+    select log_id, log_partition, log_offset, print_index, traded_ms, price, size, conditions
+    from silver.trades where feed = $feed and symbol = $symbol
 """
 
 Key = tuple[str, str, str, datetime]
@@ -209,45 +209,38 @@ def _is_same(column: str, must: Any, row: dict[str, Any]) -> bool:
 
 
 def _name_prints(differences: list[Difference], expected: _Expected, query: Query) -> Iterator[Difference]:
-    """Say of each bar that differs in which trades silver and the bytes do."""
-    told: dict[tuple[Any, ...], list[str]] = {}
-    for each in differences:
-        bar = (each.table, each.feed, each.symbol, each.start_at)
-        if bar not in told:
-            told[bar] = _compare_trades(each, expected.trades.get((each.feed, each.symbol), []), query)
-        yield msgspec.structs.replace(each, prints=told[bar])
-
-
-def _compare_trades(difference: Difference, trades: Iterable[Print], query: Query) -> list[str]:
-    from_ms = round(difference.start_at.replace(tzinfo=UTC).timestamp() * 1000)
-    to_ms = from_ms + LENGTH_MS[difference.table]
-    must = {
-        _place(trade): (_decimal(trade.price), _decimal(trade.size), ",".join(trade.conditions))
-        for trade in trades
-        if from_ms <= trade.traded_ms < to_ms
+    """Say of each bar that differs in which of its trades silver and the bytes do."""
+    told = {
+        (feed, symbol): list(_compare_trades(expected.trades.get((feed, symbol), []), query(TRADES, {"feed": feed, "symbol": symbol}).rows))
+        for feed, symbol in {(each.feed, each.symbol) for each in differences}
     }
-    parameters = {"feed": difference.feed, "symbol": difference.symbol, "from_ms": from_ms, "to_ms": to_ms}
-    found = {tuple(row[:4]): tuple(row[4:]) for row in query(PLACES, parameters).rows}
-    told = [
-        f"{_at(place)}: landed as {_tell(must.get(place))}, in silver {_tell(found.get(place))}"
-        for place in sorted(must.keys() | found.keys())
-        if must.get(place) != found.get(place)
-    ]
-    return told[:PRINTS_SHOWN] + ([f"and {len(told) - PRINTS_SHOWN} more"] if len(told) > PRINTS_SHOWN else [])
+    for each in differences:
+        from_ms = round(each.start_at.replace(tzinfo=UTC).timestamp() * 1000)
+        to_ms = from_ms + LENGTH_MS[each.table]
+        lines = [line for traded_ms, line in told[each.feed, each.symbol] if from_ms <= traded_ms < to_ms]
+        more = [f"and {len(lines) - PRINTS_SHOWN} more"] if len(lines) > PRINTS_SHOWN else []
+        yield msgspec.structs.replace(each, prints=lines[:PRINTS_SHOWN] + more)
+
+
+def _compare_trades(trades: Iterable[Print], rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
+    """Give each trade of a symbol in which silver and the bytes differ: when it was, and what is told of it."""
+    landed = {_place(each): (each.traded_ms, _decimal(each.price), _decimal(each.size), ",".join(each.conditions)) for each in trades}
+    found = {tuple(row[:4]): tuple(row[4:]) for row in rows}
+    for place in sorted(landed.keys() | found.keys()):
+        must, has = landed.get(place), found.get(place)
+        if must != has:
+            log_id, partition, offset, index = place
+            line = f"{log_id}/p{partition:03d} offset {offset} print {index}: landed as {_tell(must)}, in silver {_tell(has)}"
+            yield from ((traded_ms, line) for traded_ms in {each[0] for each in (must, has) if each is not None})
 
 
 def _tell(trade: tuple[Any, ...] | None) -> str:
-    return "no trade" if trade is None else f"{trade[1]:f} at {trade[0]:f} [{trade[2]}]"
+    return "no trade" if trade is None else f"{trade[2]:f} at {trade[1]:f} [{trade[3]}], {_utc(trade[0]):%H:%M:%S.%f}"
 
 
 def _place(trade: Print) -> Place:
     key = ObjectKey.parse(trade.object_key)
     return key.log_id, key.partition, trade.offset, trade.print_index
-
-
-def _at(place: tuple[Any, ...]) -> str:
-    log_id, partition, offset, index = place
-    return f"{log_id}/p{partition:03d} offset {offset} print {index}"
 
 
 def _utc(milliseconds: int) -> datetime:
