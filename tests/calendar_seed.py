@@ -12,21 +12,20 @@ import pandas as pd
 
 SEED = Path(__file__).parents[1] / "transform" / "seeds" / "exchange_days.csv"
 FIRST, LAST = "1990-01-01", "2030-12-31"
-EXCHANGE, ZONE = "XNYS", "America/New_York"
-REGULAR_OPEN, REGULAR_CLOSE = "09:30", "16:00"
+EXCHANGES = SEED.with_name("exchanges.csv")
 
 
-def exceptional_days() -> list[tuple[str, str, str, str]]:
-    """(exchange, date, open, close) of the weekdays that are not 09:30 to 16:00; both empty where it is closed."""
-    calendar = exchange_calendars.get_calendar(EXCHANGE, start=FIRST, end=LAST)
+def exceptional_days(exchange: str, zone: str, regular_hours: tuple[str, str]) -> list[tuple[str, str, str, str]]:
+    """(exchange, date, open, close) of the weekdays that have not the regular hours; both empty where it is closed."""
+    calendar = exchange_calendars.get_calendar(exchange, start=FIRST, end=LAST)
     rows = []
     for day in pd.date_range(FIRST, LAST, freq="B"):
         if day not in calendar.sessions:
-            rows.append((EXCHANGE, day.date().isoformat(), "", ""))
+            rows.append((exchange, day.date().isoformat(), "", ""))
             continue
-        opens, closes = (moment.tz_convert(ZONE).strftime("%H:%M") for moment in (calendar.session_open(day), calendar.session_close(day)))
-        if (opens, closes) != (REGULAR_OPEN, REGULAR_CLOSE):
-            rows.append((EXCHANGE, day.date().isoformat(), opens, closes))
+        opens, closes = (moment.tz_convert(zone).strftime("%H:%M") for moment in (calendar.session_open(day), calendar.session_close(day)))
+        if (opens, closes) != regular_hours:
+            rows.append((exchange, day.date().isoformat(), opens, closes))
     return rows
 
 
@@ -35,7 +34,8 @@ def main() -> None:
     with SEED.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("exchange", "trading_date", "open_time", "close_time"))
-        writer.writerows(exceptional_days())
+        for row in csv.DictReader(EXCHANGES.read_text().splitlines()):
+            writer.writerows(exceptional_days(row["exchange"], row["time_zone"], (row["open_time"], row["close_time"])))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.property.market import CODES, MARKS
 from tests.rig import GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms
-from ticklake.audit.calendar import Calendar
+from ticklake.audit.calendar import Calendars
 from ticklake.audit.prints import judge_prints, read_prints
 from ticklake.audit.recount import count_bars, split_days
 from ticklake.audit.seeds import read_seeds
@@ -169,7 +169,7 @@ def recount(lake: Lake, prints: Iterable[Any]) -> dict[str, dict[tuple[Any, ...]
     bars: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in GOLD}
     trades = [each for each in judge_prints(prints, seeds.feeds) if not each.reason]
     for symbol in {each.symbol for each in trades}:
-        for day in split_days(symbol, (each for each in trades if each.symbol == symbol), Calendar(seeds.exchanges[0])):
+        for day in split_days(symbol, (each for each in trades if each.symbol == symbol), Calendars(seeds.exchanges).of(symbol)):
             for lens in seeds.lenses:
                 for interval, of_interval in count_bars(day, lens, grace_ns=seeds.feeds["finnhub"].grace_ns).items():
                     for bar in of_interval.values():

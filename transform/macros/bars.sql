@@ -114,7 +114,7 @@
 {% macro day_start(symbol, trading_date) -%}
     case
         when {{ is_continuous(symbol) }} then cast({{ trading_date }} as timestamp)
-        else {{ local_to_utc('cast(' ~ trading_date ~ ' as timestamp)', "'America/New_York'") }}
+        else {{ local_to_utc('cast(' ~ trading_date ~ ' as timestamp)', time_zone(symbol)) }}
     end
 {%- endmacro %}
 

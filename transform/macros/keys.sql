@@ -30,10 +30,26 @@
 {%- endmacro %}
 
 
+{# Where a symbol is traded: the exchange whose suffix it has, XNYS without one, or `continuous`. The seed `exchanges` says the same. #}
+{% macro exchange(symbol) -%}
+    case
+        when {{ is_continuous(symbol) }} then 'continuous'
+        when {{ symbol }} like '%.L' then 'XLON'
+        else 'XNYS'
+    end
+{%- endmacro %}
+
+
+{# The time zone of a symbol's exchange. #}
+{% macro time_zone(symbol) -%}
+    case when {{ symbol }} like '%.L' then 'Europe/London' else 'America/New_York' end
+{%- endmacro %}
+
+
 {# The exchange's date of a bucket: the post market may cross midnight UTC. #}
 {% macro trading_date(symbol, bucket) -%}
     case
         when {{ is_continuous(symbol) }} then cast({{ bucket_start(bucket) }} as date)
-        else {{ local_date(bucket_start(bucket), "'America/New_York'") }}
+        else {{ local_date(bucket_start(bucket), time_zone(symbol)) }}
     end
 {%- endmacro %}

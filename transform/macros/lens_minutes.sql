@@ -65,7 +65,7 @@
         ) as closing
     from ({{ seen_trades(trades) }}) as seen_trades
     left join {{ ref('market_days') }} as market_days
-        on seen_trades.trading_date = market_days.trading_date and seen_trades.market_session <> 'continuous'
+        on seen_trades.trading_date = market_days.trading_date and {{ exchange('seen_trades.symbol') }} = market_days.exchange
     group by seen_trades.feed, seen_trades.symbol, seen_trades.lens, seen_trades.bucket, seen_trades.trading_date
 {% endmacro %}
 
@@ -103,7 +103,8 @@
         from {{ bucket_marks }}
         group by feed, symbol, lens, trading_date
     ) as day
-    left join {{ ref('market_days') }} as market_days on day.trading_date = market_days.trading_date
+    left join {{ ref('market_days') }} as market_days
+        on day.trading_date = market_days.trading_date and {{ exchange('day.symbol') }} = market_days.exchange
 {% endmacro %}
 
 

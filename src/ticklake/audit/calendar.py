@@ -3,6 +3,7 @@
 Time       a bucket is five minutes since 1970 UTC; its session is that of its start
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Final, NamedTuple
@@ -11,7 +12,6 @@ from zoneinfo import ZoneInfo
 from ticklake.audit.seeds import Exchange
 
 BUCKET_MS: Final = 300_000
-POST_MARKET: Final = timedelta(hours=4)
 SATURDAY: Final = 5
 
 
@@ -44,7 +44,7 @@ class Calendar:
             pre_open_ms=self._to_ms(datetime.combine(trading_date, exchange.pre_open_time)),
             open_ms=self._to_ms(datetime.combine(trading_date, hours.open_time)),
             close_ms=self._to_ms(close),
-            post_close_ms=self._to_ms(close + POST_MARKET),
+            post_close_ms=self._to_ms(close + exchange.post_market),
         )
 
     def _place(self, bucket: int) -> tuple[date, str]:
@@ -66,6 +66,18 @@ class Calendar:
 
     def _to_ms(self, local: datetime) -> int:
         return round(local.replace(tzinfo=self._zone).timestamp() * 1000)
+
+
+class Calendars:
+    """The days of all exchanges."""
+
+    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+        self._by_suffix = {exchange.symbol_suffix: Calendar(exchange) for exchange in exchanges}
+
+    def of(self, symbol: str) -> Calendar:
+        """Give the calendar of a symbol's exchange."""
+        stem, dot, suffix = symbol.rpartition(".")
+        return self._by_suffix.get(dot + suffix if stem or dot else "", self._by_suffix[""])
 
 
 def utc_date(bucket: int) -> date:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ticklake.audit.calendar import BUCKET_MS, Calendar, utc_bounds_ms, utc_date
+from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_ms, utc_date
 from ticklake.audit.prints import Print, judge_prints, read_prints
 from ticklake.audit.recount import Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Feed, Lens, Seeds, read_seeds
@@ -79,7 +79,7 @@ def _read_symbol(store: ObjectStore, symbol: str, seeds: Seeds, on_progress: Cal
 def _explain_feed(
     feed: str, symbol: str, prints: list[Print], lens: Lens, seeds: Seeds, *, start_at: datetime, interval: str
 ) -> Iterator[Explained]:
-    calendar = Calendar(seeds.exchanges[0])
+    calendar = Calendars(seeds.exchanges).of(symbol)
     trading_date, bounds_ms = _place_bar(symbol, start_at, interval, calendar)
     days = {day.trading_date: day for day in split_days(symbol, (each for each in prints if not each.reason), calendar)}
     day = days.get(trading_date)

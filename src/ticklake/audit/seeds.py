@@ -9,7 +9,7 @@ Raises     SeedsInvalid where a seed says what no rule knows
 
 import csv
 from collections.abc import Iterator
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -99,9 +99,13 @@ class Exchange(msgspec.Struct, frozen=True):
     """An exchange's regular hours, and the days that had others; None where it was closed."""
 
     name: str
+    symbol_suffix: str
+    """How its symbols end; empty for the exchange of all others."""
+
     time_zone: str
     pre_open_time: time
     hours: Hours
+    post_market: timedelta
     exceptions: dict[date, Hours | None]
 
 
@@ -157,9 +161,11 @@ def _read_exchanges(folder: Path) -> list[Exchange]:
     exchanges = [
         Exchange(
             name=row["exchange"],
+            symbol_suffix=row["symbol_suffix"],
             time_zone=row["time_zone"],
             pre_open_time=time.fromisoformat(row["pre_open_time"]),
             hours=Hours(time.fromisoformat(row["open_time"]), time.fromisoformat(row["close_time"])),
+            post_market=timedelta(minutes=int(row["post_market_minutes"])),
             exceptions={},
         )
         for row in _rows(folder / "exchanges.csv")

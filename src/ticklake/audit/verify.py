@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ticklake.audit.calendar import Calendar
+from ticklake.audit.calendar import Calendars
 from ticklake.audit.prints import UNITS, Print, judge_prints, read_prints
 from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
 from ticklake.audit.seeds import Seeds, read_seeds
@@ -136,7 +136,7 @@ def _read_all(store: ObjectStore, keys: list[str], seeds: Seeds, verified: Verif
 
 
 def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date, verified: Verified, on_progress: OnProgress) -> _Expected:
-    calendar = Calendar(seeds.exchanges[0])
+    calendars = Calendars(seeds.exchanges)
     expected = _Expected({interval: {} for interval in INTERVALS}, defaultdict(list))
     verified.prints = len(prints)
     for each in judge_prints(prints, seeds.feeds):
@@ -145,7 +145,7 @@ def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date
     verified.trades = sum(len(trades) for trades in expected.trades.values())
     for number, ((feed, symbol), trades) in enumerate(expected.trades.items(), 1):
         on_progress("recount", number, len(expected.trades))
-        for day in split_days(symbol, trades, calendar):
+        for day in split_days(symbol, trades, calendars.of(symbol)):
             if not first_date <= day.trading_date <= last_date:
                 continue
             for lens in seeds.lenses:

@@ -24,6 +24,7 @@ local_hours as (
     select
         exchanges.exchange,
         exchanges.time_zone,
+        exchanges.post_market_minutes,
         calendar_dates.calendar_date as trading_date,
         cast(exchanges.pre_open_time as time) as pre_open_time,
         cast(coalesce(exceptional_days.open_time, exchanges.open_time) as time) as open_time,
@@ -48,7 +49,7 @@ utc_hours as (
         {{ local_to_utc('trading_date + pre_open_time', 'time_zone') }} as pre_open_at,
         {{ local_to_utc('trading_date + open_time', 'time_zone') }} as open_at,
         {{ local_to_utc('trading_date + close_time', 'time_zone') }} as close_at,
-        {{ local_to_utc('trading_date + close_time + interval 4 hour', 'time_zone') }} as post_close_at
+        {{ local_to_utc('trading_date + close_time + to_minutes(post_market_minutes)', 'time_zone') }} as post_close_at
     from local_hours
 
 )

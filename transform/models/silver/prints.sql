@@ -86,7 +86,7 @@ placed_buckets as (
 
     select distinct
         bucket,
-        {{ is_continuous('symbol') }} as is_continuous,
+        {{ exchange('symbol') }} as exchange,
         {{ bucket_start('bucket') }} as start_at,
         {{ trading_date('symbol', 'bucket') }} as trading_date
     from seen_buckets
@@ -97,10 +97,10 @@ labelled_buckets as (
 
     select
         placed_buckets.bucket,
-        placed_buckets.is_continuous,
+        placed_buckets.exchange,
         placed_buckets.trading_date,
         case
-            when placed_buckets.is_continuous then 'continuous'
+            when placed_buckets.exchange = 'continuous' then 'continuous'
             when placed_buckets.start_at < market_days.open_at then 'pre'
             when placed_buckets.start_at < market_days.close_at then 'regular'
             when market_days.close_at is not null then 'post'
@@ -108,7 +108,10 @@ labelled_buckets as (
         end as market_session
     from placed_buckets
     left join market_days
-        on placed_buckets.start_at >= market_days.pre_open_at and placed_buckets.start_at < market_days.post_close_at
+        on
+            placed_buckets.exchange = market_days.exchange
+            and placed_buckets.start_at >= market_days.pre_open_at
+            and placed_buckets.start_at < market_days.post_close_at
 
 ),
 
@@ -144,7 +147,7 @@ final as (
     inner join labelled_buckets
         on
             ordered_prints.bucket = labelled_buckets.bucket
-            and ({{ is_continuous('ordered_prints.symbol') }}) = labelled_buckets.is_continuous
+            and {{ exchange('ordered_prints.symbol') }} = labelled_buckets.exchange
     order by ordered_prints.bucket, ordered_prints.symbol, ordered_prints.order_key
 
 )
