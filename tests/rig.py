@@ -9,6 +9,7 @@
 Guarantee  the environment decides nothing: what is not passed stands at its default
 """
 
+import fcntl
 import json
 import os
 import select
@@ -196,6 +197,19 @@ def find_tape() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return tape
+
+
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Give a folder that one of the tests' processes makes, and all others only read."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
+    folder, made = root / name, root / f"{name}.made"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder
 
 
 class Running:

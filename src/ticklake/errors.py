@@ -18,6 +18,8 @@
     ├── QueryInvalid              the SQL of a query is wrong
     ├── SymbolUnknown             no trade of this symbol was ever recorded
     ├── LedgerUnbalanced          a hop of the path has a residual
+    ├── SeedsInvalid              a seed says what no rule knows
+    ├── NotVerified               a bar is not what the landed bytes say
     └── DemoFailed                what the demo promises did not hold
 
 `what` says what happened, with the value; `hint` the next thing to type or open. Bad data is

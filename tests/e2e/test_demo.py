@@ -53,13 +53,13 @@ def test_the_demo_ends_well_and_shows_what_it_promises(first: Result) -> None:
     for promise in ("genuine trades", "The ledger", "log → landing", "silver → bars_1d", "The truth", "minute bars", "AAPL", "┤", "09:30"):
         assert promise in first.stdout
     assert "✗" not in first.stdout
-    assert first.stdout.count("✓") == 12
+    assert first.stdout.count("✓") == 13
 
 
 def test_each_stage_says_what_it_did_on_stderr(first: Result) -> None:
     stages = [line.split()[0] for line in first.stderr.splitlines()]
 
-    assert stages == ["market", "replay", "land", "build", "replay", "land", "build", "check"]
+    assert stages == ["market", "replay", "land", "build", "replay", "land", "build", "check", "verify"]
     assert all(re.search(r"\d+\.\d s$", line) for line in first.stderr.splitlines())
 
 
@@ -97,9 +97,10 @@ def test_json_holds_the_ledger_and_the_comparisons(document: dict[str, Any]) -> 
         "duplicates": True,
         "quarantined": True,
         "minute bars": True,
+        "bars, each lens": True,
     }
     assert document["truth"][0]["true"] == document["trades"]
-    assert len(document["stages"]) == 8
+    assert len(document["stages"]) == 9
 
 
 def test_frames_were_sent_again_after_a_build(second: Result, home: Path) -> None:

@@ -1,13 +1,16 @@
 """Two real trading days, all of them: not one genuine print is lost, and sent twice they are the same."""
 
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pytest
 
-from tests.rig import find_unbalanced, open_lake, read_gold, run_untraced, tell_difference
+from tests.rig import ROOT, find_unbalanced, make_once, open_lake, read_gold, run_untraced, tell_difference
 from ticklake.cli.lake import Lake
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
@@ -55,12 +58,36 @@ from published inner join ours using (symbol, start_at)
 REGULAR_MINUTES: Final = 3_119
 
 
-def replay_tape(lake: Lake, trades: list[Path]) -> None:
+PAGE: Final = ROOT / "docs" / "bars.md"
+SNIPPETS: Final = [
+    (command, output)
+    for block in re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    for command, output in re.findall(r"^\$ (ticklake .*?)\n(.*?)(?=^\$ |\Z)", block, re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.fixture(scope="module")
+def trades(tape: Path) -> list[Path]:
+    return sorted(tape.glob("trades/*.csv.gz"))
+
+
+@pytest.fixture(scope="module")
+def published(tape: Path) -> list[Path]:
+    return sorted(tape.glob("minute_bars/*.csv"))
+
+
+@pytest.fixture(scope="module")
+def lake(trades: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The tape from its files to gold: read it, do not change it."""
+    return open_lake(make_once(tmp_path_factory, "tape", lambda home: replay_tape(home, trades)))
+
+
+def replay_tape(home: Path, trades: list[Path]) -> None:
     """Bring the whole tape from its files to gold."""
-    replayed = json.loads(run_untraced(lake.home.root, "replay", *map(str, trades), "--json"))
+    replayed = json.loads(run_untraced(home, "replay", *map(str, trades), "--json"))
     assert replayed["prints"] == PRINTS
-    run_untraced(lake.home.root, "land")
-    run_untraced(lake.home.root, "build")
+    run_untraced(home, "land")
+    run_untraced(home, "build")
 
 
 def count_verdicts(lake: Lake) -> dict[str, int]:
@@ -102,27 +129,50 @@ def count_other_prices(lake: Lake, published: list[Path]) -> tuple[int, int]:
     return int(minutes), int(other)
 
 
-def test_the_real_tape_is_kept_to_the_last_print_and_sending_it_again_adds_nothing(tape: Path, tmp_path: Path) -> None:
-    trades, published = sorted(tape.glob("trades/*.csv.gz")), sorted(tape.glob("minute_bars/*.csv"))
-    lake = open_lake(tmp_path)
-
-    replay_tape(lake, trades)
-    gold, digest = read_gold(lake), digest_trades(lake)
-
-    assert digest[0] == PRINTS
+def test_the_real_tape_is_kept_to_the_last_print(lake: Lake, trades: list[Path]) -> None:
+    assert digest_trades(lake)[0] == PRINTS
     assert count_verdicts(lake) == {"trade": PRINTS}
     assert count_strays(lake, trades) == (0, 0)
     assert find_unbalanced(lake) == []
-    sip, all_prints = (percent_of_equal_minutes(lake, published, lens) for lens in ("sip", "all_prints"))
-    assert round(sip, 2) >= 99.50, f"sip has the publisher's volume in {sip} % of all minutes"
-    assert round(all_prints, 2) == 99.41, f"all_prints has the publisher's volume in {all_prints} % of all minutes"
+
+
+def test_an_independent_publisher_made_the_same_bars(lake: Lake, published: list[Path]) -> None:
+    sip, regular_way, all_prints = (percent_of_equal_minutes(lake, published, lens) for lens in ("sip", "regular_way", "all_prints"))
     minutes, other_prices = count_other_prices(lake, published)
+
+    assert round(sip, 2) >= 99.50, f"sip has the publisher's volume in {sip} % of all minutes"
+    assert round(regular_way, 2) >= 99.50, f"regular_way has the publisher's volume in {regular_way} % of all minutes"
+    assert round(all_prints, 2) == 99.41, f"all_prints has the publisher's volume in {all_prints} % of all minutes"
     assert minutes == REGULAR_MINUTES
     assert other_prices <= 3, "an independent publisher made other bars of the same tape"
 
-    replay_tape(lake, trades)
 
-    assert count_verdicts(lake) == {"trade": PRINTS, "duplicate": PRINTS}
-    assert digest_trades(lake) == digest
-    assert find_unbalanced(lake) == []
-    assert tell_difference(gold, read_gold(lake)) == ""
+def test_the_tape_sent_again_adds_nothing(lake: Lake, trades: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(lake.home.root, tmp_path / "home")
+    again = open_lake(tmp_path / "home")
+    replay_tape(again.home.root, trades)
+
+    assert count_verdicts(again) == {"trade": PRINTS, "duplicate": PRINTS}
+    assert digest_trades(again) == digest_trades(lake)
+    assert find_unbalanced(again) == []
+    assert tell_difference(read_gold(lake), read_gold(again)) == ""
+
+
+def test_an_independent_program_counts_the_same_bars(lake: Lake) -> None:
+    verified = json.loads(run_untraced(lake.home.root, "verify", "--json"))
+
+    assert verified["holds"] is True
+    assert verified["trades"] == PRINTS
+    assert verified["bars"] == sum(len(rows) for rows in read_gold(lake).values())
+
+
+@pytest.mark.parametrize(("command", "output"), SNIPPETS, ids=[command for command, _ in SNIPPETS])
+def test_the_page_on_bars_prints_what_it_says(lake: Lake, command: str, output: str) -> None:
+    if command == "ticklake verify":
+        pytest.skip("half a minute, and its numbers are those of the test above")
+    pattern = "".join(r"(?:.*\n)*?" if line == "…" else re.escape(line.rstrip()) + r"\n" for line in output.splitlines())
+    assert re.fullmatch(pattern, run_untraced(lake.home.root, *shlex.split(command)[1:]))
+
+
+def test_the_page_types_something() -> None:
+    assert len(SNIPPETS) >= 6

@@ -137,7 +137,8 @@ def _to_explanation(explained: "Explained") -> dict[str, Any]:
     }
 
 
-PRINT_COLUMNS = ["traded_at", "price", "size", "conditions", "did", "kept_out", "received_at", "object", "line", "print"]
+PRINT_COLUMNS = ["traded_at", "price", "size", "conditions", "did", "kept_out", "received_at", "object", "offset", "print"]
+SHOWN_COLUMNS = ["traded_at", "price", "size", "conditions", "did", "kept_out", "object", "offset", "print"]
 
 
 def _print_explained(explained: "Explained", interval: str) -> None:
@@ -154,8 +155,12 @@ def _print_explained(explained: "Explained", interval: str) -> None:
         if values["vwap"] is not None:
             values["vwap"] = round(values["vwap"], 8)
         print_result(QueryResult(columns, [tuple(values[column] for column in columns)]), "table")
-    click.echo()
-    print_result(QueryResult(PRINT_COLUMNS, [tuple(_print_cells(each)) for each in explained.prints]), "table")
+    rows = [dict(zip(PRINT_COLUMNS, _print_cells(each), strict=True)) for each in explained.prints]
+    folders = sorted({row["object"].rpartition("/")[0] for row in rows})
+    for row in rows:
+        row["object"] = row["object"].rpartition("/")[2]
+    click.echo(f"\nprints, in objects of {', '.join(folders)}")
+    print_result(QueryResult(SHOWN_COLUMNS, [tuple(row[column] for column in SHOWN_COLUMNS) for row in rows]), "table")
 
 
 def _print_cells(each: "ExplainedPrint") -> list[Any]:
@@ -172,7 +177,7 @@ def _print_cells(each: "ExplainedPrint") -> list[Any]:
         "; ".join(each.kept_out),
         _utc(trade.received_ns / 1_000_000),
         trade.object_key,
-        trade.line,
+        trade.offset,
         trade.print_index,
     ]
 
