@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import untraced_environment
+from tests.rig import make_once, run_untraced, untraced_environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = 600
@@ -50,11 +50,12 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def built_home(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Path:
     """A home with the small recording in gold: read it, do not change it."""
-    home = tmp_path_factory.mktemp("built") / "home"
-    for arguments in (["replay", str(recording)], ["land"], ["build"]):
-        done = run_cli(home, *arguments, is_traced=False)
-        assert done.returncode == 0, done.stderr
-    return home
+
+    def make(home: Path) -> None:
+        for arguments in (["replay", str(recording)], ["land"], ["build"]):
+            run_untraced(home, *arguments)
+
+    return make_once(tmp_path_factory, "built", make)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Trading days and their hours: the nasty ones by name, and twenty years of two exchanges against another library."""
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pandas_market_calendars
 import pytest
 
-from tests.rig import Session, Tick, build, land, log_records, open_lake, utc_ms
+from tests.rig import Session, Tick, build, land, log_records, make_once, open_lake, utc_ms
 from ticklake.audit.calendar import BUCKET_MS, Calendars
 from ticklake.audit.seeds import read_seeds
 from ticklake.cli.lake import Lake
@@ -68,14 +69,17 @@ NASTY: Final = [
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A lake with a print at each of the nasty moments."""
-    lake = open_lake(tmp_path_factory.mktemp("calendar") / "home")
+    """A lake with a print at each of the nasty moments; read it, do not change it."""
+    return open_lake(make_once(tmp_path_factory, "calendar", make_lake))
+
+
+def make_lake(home: Path) -> None:
+    lake = open_lake(home)
     session = Session()
     prints = sorted((utc_ms(moment), symbol) for symbol, moment, *_ in NASTY)
     log_records(lake, [session.frame([Tick(symbol, traded_ms, "10", "1")]) for traded_ms, symbol in prints])
     land(lake)
     build(lake)
-    return lake
 
 
 @pytest.mark.parametrize(("symbol", "moment", "trading_date", "session", "why"), NASTY, ids=[f"{row[4]}, {row[1]}" for row in NASTY])

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.rig import Session, Tick, build, land, log_records, open_lake, utc_ms
+from tests.rig import Session, Tick, build, land, log_records, make_once, open_lake, utc_ms
 from tests.rules_table import CODE_SETS, LENSES, SESSIONS, allow
 from ticklake.cli.lake import Lake
 
@@ -31,12 +32,16 @@ def make_ticks() -> Iterator[Tick]:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = open_lake(tmp_path_factory.mktemp("rules") / "home")
+    """A lake with all of them; read it, do not change it."""
+    return open_lake(make_once(tmp_path_factory, "rules", make_lake))
+
+
+def make_lake(home: Path) -> None:
+    lake = open_lake(home)
     session = Session()
     log_records(lake, [session.frame([tick]) for tick in sorted(make_ticks(), key=lambda tick: tick.traded_ms)])
     land(lake)
     build(lake)
-    return lake
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.property.market import cut_objects, make_logs
-from tests.rig import build, open_lake
+from tests.rig import build, make_once, open_lake
 from ticklake.audit.verify import Verified, verify
 from ticklake.cli.lake import Lake
 from ticklake.cli.main import cli
@@ -31,13 +31,16 @@ TamperWith = Callable[["Victim"], None]
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A difficult week, built."""
-    lake = open_lake(tmp_path_factory.mktemp("sound") / "home")
+    """A difficult week, built; read it, do not change it."""
+    return open_lake(make_once(tmp_path_factory, "sound", make_lake))
+
+
+def make_lake(home: Path) -> None:
+    lake = open_lake(home)
     natural, _ = cut_objects(make_logs(seed=5), seed=5)
     for key, data in natural.items():
         lake.store.create(key, data)
     build(lake)
-    return lake
 
 
 class Victim:

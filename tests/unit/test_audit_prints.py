@@ -1,0 +1,182 @@
+"""Landed bytes to trades, as the auditor reads them: every verdict of the hostile messages, and every rule of identity."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from tests.hostile import CASES, NOON_MS, Case, Trade
+from tests.rig import Session, Tick
+from tests.unit.fakes import FakeStore
+from ticklake.audit.prints import UNITS, Print, judge_prints, read_prints
+from ticklake.audit.seeds import Feed
+from ticklake.contracts.codec import encode_object
+from ticklake.contracts.objects import ObjectKey
+from ticklake.errors import ObjectCorrupt
+
+MINUTE_NS: Final = 60_000_000_000
+LIVE: Final = Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
+FEEDS: Final = {"finnhub": LIVE, "demo": LIVE}
+TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
+
+
+def read(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS, **options: Any) -> list[Print]:
+    """Give the prints of objects that follow one another."""
+    store, offset = FakeStore(), 0
+    for records in objects:
+        store.put(str(ObjectKey("log", 0, offset)), encode_object(records))
+        offset += len(records)
+    return list(read_prints(store, list(store.list("landing/")), feeds, **options))
+
+
+def judge(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS) -> dict[tuple[int, int], str]:
+    """Give each print's verdict, by its offset and its place in the frame."""
+    return {(each.offset, each.print_index): each.reason for each in judge_prints(read(*objects, feeds=feeds), feeds)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_each_hostile_print_has_the_verdict_that_the_contract_names(case: Case) -> None:
+    prints = read([Session().raw(case.message, received_ms=NOON_MS)])
+
+    assert [each.reason for each in prints] == ["" if isinstance(expected, Trade) else expected for expected in case.prints]
+    for each, expected in zip(prints, case.prints, strict=True):
+        if isinstance(expected, Trade):
+            values = (Decimal(each.price) / UNITS, Decimal(each.size) / UNITS, ",".join(each.conditions))
+            assert values == (Decimal(expected.price), Decimal(expected.size), expected.conditions)
+
+
+def test_a_print_says_where_it_lies_and_when_it_came() -> None:
+    session = Session(collector="a", feed="demo")
+    prints = read(
+        [session.control("session_opened", received_ms=NOON_MS - 1)],
+        [session.frame([TICK, TICK], received_ms=NOON_MS + 5), session.frame([TICK])],
+    )
+
+    assert [(each.object_key, each.line, each.offset, each.print_index) for each in prints] == [
+        (str(ObjectKey("log", 0, 1)), 0, 1, 0),
+        (str(ObjectKey("log", 0, 1)), 0, 1, 1),
+        (str(ObjectKey("log", 0, 1)), 1, 2, 0),
+    ]
+    first = prints[0]
+    assert (first.feed, first.session, first.seq, first.symbol) == ("demo", session.name, 1, "AAPL")
+    assert (first.traded_ms, first.received_ns, first.frame) == (NOON_MS, (NOON_MS + 5) * 1_000_000, "")
+    assert (first.price, first.size, first.conditions) == (19_010_000_000, 10_000_000_000, ("1", "12"))
+
+
+def test_a_bucket_is_that_of_the_trade_or_of_the_arrival_where_the_trade_is_none() -> None:
+    late_ms = NOON_MS + 600_000
+    good, copy = Tick("AAPL", NOON_MS, "1", "1"), Tick("AAPL", NOON_MS, "0", "1")
+    for prints in (read([Session().frame([good, copy], received_ms=late_ms)]),):
+        assert [each.bucket for each in prints] == [NOON_MS // 300_000, late_ms // 300_000]
+        assert [
+            each._replace(reason=reason).bucket for reason in ("resent_frame", "other_collector", "suspected_repeat") for each in prints[:1]
+        ] == [NOON_MS // 300_000] * 3
+
+
+def test_only_the_records_that_are_asked_for_are_read() -> None:
+    session = Session()
+    records = [session.frame([TICK]), session.frame([Tick("IBM", NOON_MS, "1", "1")])]
+    assert [each.symbol for each in read(records, wants=lambda record: b'"IBM"' in record)] == ["IBM"]
+
+
+def test_a_feed_that_speaks_another_language_holds_no_prints_for_us() -> None:
+    assert read([Session(feed="other").frame([TICK])]) == []
+
+
+@pytest.mark.parametrize("line", [b"no json", b'{"feed":"finnhub","session":"a","seq":1}', b"[1]"])
+def test_what_is_no_record_makes_its_object_corrupt(line: bytes) -> None:
+    with pytest.raises(ObjectCorrupt, match="line 1 is no record"):
+        read([Session().frame([TICK]), line])
+
+
+def test_an_object_that_is_gone_is_corrupt() -> None:
+    with pytest.raises(ObjectCorrupt, match="it is gone"):
+        list(read_prints(FakeStore(), [str(ObjectKey("log", 0, 0))], FEEDS))
+
+
+def test_the_second_copy_of_a_record_is_a_duplicate_and_twins_are_trades() -> None:
+    session = Session()
+    sent = session.frame([TICK, TICK])
+    assert judge([sent, session.frame([TICK])], [sent]) == {
+        (0, 0): "",
+        (0, 1): "",
+        (1, 0): "",
+        (2, 0): "resent_frame",
+        (2, 1): "resent_frame",
+    }
+
+
+def test_a_broken_print_that_was_sent_again_is_a_duplicate_too() -> None:
+    sent = Session().frame([Tick("AAPL", NOON_MS, "0", "1")])
+    assert judge([sent, sent]) == {(0, 0): "price_not_positive", (1, 0): "resent_frame"}
+
+
+def test_a_record_that_lies_in_two_objects_is_one() -> None:
+    session = Session()
+    records = [session.frame([TICK]) for _ in range(3)]
+    store = FakeStore()
+    store.put(str(ObjectKey("log", 0, 0)), encode_object(records))
+    store.put(str(ObjectKey("log", 0, 2)), encode_object(records[2:]))
+    prints = read_prints(store, list(store.list("landing/")), FEEDS)
+    assert [(each.offset, each.reason) for each in judge_prints(prints, FEEDS)] == [(0, ""), (1, ""), (2, "")]
+
+
+def test_the_nth_of_a_kind_at_one_collector_is_the_nth_of_its_kind_at_another() -> None:
+    a, b = Session(collector="a", number=1), Session(collector="b", number=2)
+    of_a = [a.frame([TICK], received_ms=NOON_MS + moment) for moment in (10, 20, 30)]
+    of_b = [b.frame([TICK], received_ms=NOON_MS + moment) for moment in (9, 25)]
+    assert judge(of_a, of_b) == {(0, 0): "other_collector", (1, 0): "", (2, 0): "", (3, 0): "", (4, 0): "other_collector"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Tick("AAPL", NOON_MS + 1, "190.10", "100", ("1", "12")),
+        Tick("AAPL", NOON_MS, "190.11", "100", ("1", "12")),
+        Tick("AAPL", NOON_MS, "190.10", "101", ("1", "12")),
+        Tick("AAPL", NOON_MS, "190.10", "100", ("1",)),
+        Tick("IBM", NOON_MS, "190.10", "100", ("1", "12")),
+    ],
+)
+def test_what_differs_in_anything_is_another_trade(other: Tick) -> None:
+    a, b = Session(collector="a", number=1), Session(collector="b", number=2)
+    assert set(judge([a.frame([TICK])], [b.frame([other])]).values()) == {""}
+
+
+def test_feeds_are_apart() -> None:
+    a, b = Session(collector="a", number=1), Session(collector="b", number=2, feed="demo")
+    assert set(judge([a.frame([TICK])], [b.frame([TICK])]).values()) == {""}
+
+
+def test_sessions_of_a_collector_count_on_unless_the_feed_replays() -> None:
+    first, second = Session(collector="a", number=1), Session(collector="a", number=2)
+    records = [first.frame([TICK]), second.frame([TICK], received_ms=NOON_MS + 1)]
+    replaying = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=True, drops_repeats=False)}
+
+    assert list(judge(records).values()) == ["", ""]
+    assert judge(records, feeds=replaying) == {(0, 0): "", (1, 0): "other_collector"}
+
+
+def test_a_message_under_two_numbers_is_kept_unless_the_feed_drops_repeats() -> None:
+    session = Session()
+    other = Tick("IBM", NOON_MS, "1", "1")
+    records = [session.frame(ticks) for ticks in ([TICK, other], [TICK], [TICK, other], [TICK, other])]
+    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+
+    assert set(judge(records).values()) == {""}
+    assert judge(records, feeds=dropping) == {
+        (0, 0): "",
+        (0, 1): "",
+        (1, 0): "",
+        **{(offset, index): "suspected_repeat" for offset in (2, 3) for index in (0, 1)},
+    }
+
+
+def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_one() -> None:
+    one, two = Session(number=1), Session(number=2)
+    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    early = Tick("AAPL", NOON_MS + 120_000, "1", "1")  # two minutes ahead of its first receipt, and in time for its second
+
+    assert set(judge([one.frame([TICK])], [two.frame([TICK])], feeds=dropping).values()) == {""}
+    records = [one.frame([early], received_ms=NOON_MS), one.frame([early], received_ms=NOON_MS + 120_000)]
+    assert judge(records, feeds=dropping) == {(0, 0): "time_in_future", (1, 0): ""}
