@@ -118,6 +118,13 @@ DIGITS: Final = [
         }.items()
     ),
 ]
+DOUBTS: Final = [
+    Case("long digits beside a price in quotes", message(item(p="190.100000000000"), item(p='"5"')), ("not_representable", "malformed")),
+    Case(
+        "long digits beside a print without a size", message(item(v="100.00000000000"), item(drop="v")), ("not_representable", "malformed")
+    ),
+    Case("short digits beside a price in quotes", message(item(), item(p='"5"')), (Trade(), "malformed")),
+]
 VALUES: Final = [
     one("price zero", "price_not_positive", p="0"),
     one("price zero in disguise", "price_not_positive", p="-0.0"),
@@ -126,6 +133,14 @@ VALUES: Final = [
     one("size zero", Trade(size="0"), v="0"),
     one("time in seconds", "time_in_seconds", t=str(NOON_MS // 1000)),
     one("time in microseconds", "time_in_microseconds", t=f"{NOON_MS}000"),
+    one("1990 in seconds", "time_in_seconds", t="631152000"),
+    one("the second before 1990", "time_before_1990", t="631151999"),
+    one("a minute ahead in seconds", "time_in_seconds", t=str(NOON_MS // 1000 + 60)),
+    one("more than a minute ahead in seconds", "time_before_1990", t=str(NOON_MS // 1000 + 61)),
+    one("1990 in microseconds", "time_in_microseconds", t="631152000000000"),
+    one("a minute ahead in microseconds", "time_in_microseconds", t=f"{NOON_MS + 60_000}999"),
+    one("more than a minute ahead in microseconds", "time_in_future", t=f"{NOON_MS + 60_001}000"),
+    one("nineteen digits of time", "malformed", t="1" + "0" * 18),
     one("time zero", "time_before_1990", t="0"),
     one("time negative", "time_before_1990", t="-1"),
     one("the last millisecond before 1990", "time_before_1990", t="631151999999"),
@@ -164,4 +179,4 @@ FORMS: Final = [
     Case("an error", b'{"msg":"Invalid symbol","type":"error"}', ()),
     Case("news with data", b'{"data":[{"headline":"x"}],"type":"news"}', ()),
 ]
-CASES: Final = [*MALFORMED_MESSAGES, *MALFORMED_ITEMS, *DUPLICATE_KEYS, *DIGITS, *VALUES, *CONDITIONS, *FORMS]
+CASES: Final = [*MALFORMED_MESSAGES, *MALFORMED_ITEMS, *DUPLICATE_KEYS, *DIGITS, *DOUBTS, *VALUES, *CONDITIONS, *FORMS]

@@ -159,7 +159,7 @@ def test_of_any_bar_and_moment_as_of_tells_what_a_recount_of_that_moment_does(tm
             for place in choose.sample(sorted(expected[table]), k=min(20, len(expected[table]))):
                 row, must = found[place], expected[table][place]
                 assert abs((row.pop("vwap") or 0) - (must.pop("vwap") or 0)) < 2e-8
-                assert {column: row[column] for column in must} == must
+                assert {column: row.get(column, "") for column in must} == must
                 pairs += 1
 
 
@@ -174,6 +174,6 @@ def recount(lake: Lake, prints: Iterable[Any]) -> dict[str, dict[tuple[Any, ...]
                 for interval, of_interval in count_bars(day, lens, grace_ns=seeds.feeds["finnhub"].grace_ns).items():
                     for bar in of_interval.values():
                         start_at = datetime.fromtimestamp(bar.start_ms / 1000, UTC).replace(tzinfo=None)
-                        row = to_row(bar, day.trading_date, is_daily=interval == "1d")
+                        row = to_row(bar, day.trading_date)
                         bars[f"bars_{interval}"][symbol, lens.name, start_at] = row
     return bars

@@ -8,7 +8,7 @@ import pytest
 from tests.hostile import CASES, NOON_MS, Case, Trade
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
-from ticklake.audit.prints import UNITS, Print, judge_prints, read_prints
+from ticklake.audit.prints import _UNITS_OF, UNITS, Print, _sort_codes, judge_prints, read_prints
 from ticklake.audit.seeds import Feed
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey
@@ -18,6 +18,13 @@ MINUTE_NS: Final = 60_000_000_000
 LIVE: Final = Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
 FEEDS: Final = {"finnhub": LIVE, "demo": LIVE}
 TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """A market repeats its digits and codes; a test does not rely on another's."""
+    _UNITS_OF.clear()
+    _sort_codes.cache_clear()
 
 
 def read(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS, **options: Any) -> list[Print]:
@@ -85,13 +92,34 @@ def test_a_feed_that_speaks_another_language_holds_no_prints_for_us() -> None:
 
 @pytest.mark.parametrize("line", [b"no json", b'{"feed":"finnhub","session":"a","seq":1}', b"[1]"])
 def test_what_is_no_record_makes_its_object_corrupt(line: bytes) -> None:
-    with pytest.raises(ObjectCorrupt, match="line 1 is no record"):
+    with pytest.raises(ObjectCorrupt, match="line 1 is no record") as caught:
         read([Session().frame([TICK]), line])
+    assert str(ObjectKey("log", 0, 0)) in caught.value.what
 
 
 def test_an_object_that_is_gone_is_corrupt() -> None:
-    with pytest.raises(ObjectCorrupt, match="it is gone"):
-        list(read_prints(FakeStore(), [str(ObjectKey("log", 0, 0))], FEEDS))
+    key = str(ObjectKey("log", 0, 0))
+    with pytest.raises(ObjectCorrupt, match=f"the object {key} is corrupt: it is gone"):
+        list(read_prints(FakeStore(), [key], FEEDS))
+
+
+def test_a_print_that_cannot_be_read_keeps_its_place_and_what_can_be_told() -> None:
+    session = Session(collector="a")
+    item = '{"s":"AAPL","p":%s,"t":%d,"v":1}'
+    bodies = ["7", item % ("null", NOON_MS), item % ("1", 10**18), item % ("1e-9", NOON_MS), '{"s":5}', '{"s":"IBM","s":"IBM"}']
+    message = f'{{"data":[{",".join(bodies)}],"type":"trade"}}'
+    keeping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    prints = read([session.raw(message.encode(), received_ms=NOON_MS), session.raw(b"7", received_ms=NOON_MS + 1)], feeds=keeping)
+
+    assert [(each.symbol, each.reason) for each in prints[:6]] == [
+        *(("", "malformed"), ("AAPL", "malformed"), ("AAPL", "malformed"), ("AAPL", "not_representable")),
+        *(("", "malformed"), ("IBM", "duplicate_keys")),
+    ]
+    for index, each in enumerate(prints[:6]):
+        assert each[:6] == (0, NOON_MS * 1_000_000, session.name, 0, index, "finnhub")
+        assert (each.price, each.size, each.conditions, each.line, each.frame) == (0, 0, (), 0, message)
+        assert each.object_key == str(ObjectKey("log", 0, 0))
+    assert prints[6] == prints[0]._replace(received_ns=(NOON_MS + 1) * 1_000_000, seq=1, line=1, frame="")
 
 
 def test_the_second_copy_of_a_record_is_a_duplicate_and_twins_are_trades() -> None:
@@ -180,3 +208,18 @@ def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_on
     assert set(judge([one.frame([TICK])], [two.frame([TICK])], feeds=dropping).values()) == {""}
     records = [one.frame([early], received_ms=NOON_MS), one.frame([early], received_ms=NOON_MS + 120_000)]
     assert judge(records, feeds=dropping) == {(0, 0): "time_in_future", (1, 0): ""}
+
+
+def test_each_five_minutes_have_a_first_message_of_their_own() -> None:
+    session = Session()
+    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    early = Tick("AAPL", NOON_MS + 300_000, "1", "1")
+    records = [session.frame([TICK, early], received_ms=NOON_MS), session.frame([TICK, early], received_ms=NOON_MS + 300_000)]
+    assert judge(records, feeds=dropping) == {(0, 0): "", (0, 1): "time_in_future", (1, 0): "suspected_repeat", (1, 1): ""}
+
+
+def test_the_first_number_of_a_message_is_the_genuine_one_wherever_it_lies() -> None:
+    session = Session()
+    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    early, again = session.frame([TICK]), session.frame([TICK])
+    assert judge([again, early], feeds=dropping) == {(0, 0): "suspected_repeat", (1, 0): ""}

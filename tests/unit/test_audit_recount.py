@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.rig import utc_ms
-from ticklake.audit.calendar import Calendars, utc_bounds_ms, utc_date
+from ticklake.audit.calendar import Calendars
 from ticklake.audit.prints import UNITS, Print
 from ticklake.audit.recount import Bar, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Lens, read_seeds
@@ -78,6 +78,11 @@ def test_what_may_do_nothing_makes_no_bar() -> None:
     assert count("sip", "5m", trade("14:30", 9, 5, "16"), trade("14:31", 8, 0, "12")) == {}
 
 
+def test_the_least_size_adds_volume_and_what_counts_not_is_passed_over() -> None:
+    least = trade("14:30:01", 9, 0)._replace(size=1)
+    assert count("sip", "1m", trade("14:30", 8, 5, "16"), least)["14:30"] == (9, 9, 9, 9, 1e-8, 1, 1e-8, 9e-8, 1)
+
+
 def test_a_minute_without_prices_changes_no_price_of_its_five() -> None:
     trades = [trade("14:30", 9, 5, "12"), trade("14:31", 10, 1), trade("14:32", 11, 1), trade("14:33", 3, 7, "12")]
     assert count("sip", "5m", *trades) == {"14:30": (10, 11, 10, 11, 14, 4, 2, 21, 1)}
@@ -91,6 +96,9 @@ def test_first_of_the_day_only() -> None:
     assert count("sip", "1m", odd_lot, first, trade("14:30:02", 11, 1), later)["14:30"][:4] == (10, 12, 10, 11)
     assert count("sip", "1d", odd_lot, first, later)["05:00"][:4] == (10, 12, 10, 10)
     assert count("regular_way", "1m", first, later)["14:30"][:4] == (10, 12, 10, 12)
+    odd_lot_between = trade("14:30:02.500", 20, 1, "12")
+    for interval, start in (("1m", "14:30"), ("1d", "05:00")):
+        assert count("sip", interval, trade("14:30:02", 11, 1), odd_lot_between, later)[start][:4] == (11, 12, 11, 11)
     assert count("sip", "1m", trade("14:29:59", 9, 1), first)["14:30"][:4] == (None, 10, 10, None)
 
 
@@ -152,6 +160,12 @@ def test_an_auction_makes_no_minute_that_did_not_trade_and_is_open_of_the_day() 
     assert count("regular_way", "1d", *trades)["05:00"][:4] == (10, 12, 10, 12)
 
 
+def test_an_auction_that_sets_no_price_of_its_own_widens_what_it_opens_and_closes() -> None:
+    trades = [trade("14:30", 10, 1), trade("14:31", 30, 9, "12", "19"), trade("20:59", 12, 1), trade("21:00", 2, 9, "12", "36")]
+    assert count("regular_way", "1d", *trades)["05:00"][:4] == (30, 30, 2, 2)
+    assert count("regular_way", "5m", *trades)["14:30"][:4] == (30, 30, 10, 10)
+
+
 def test_auctions_widen_the_day_and_lie_in_the_windows_of_a_half_day() -> None:
     (day,) = split_days(
         "AAPL",
@@ -175,6 +189,10 @@ def test_what_came_after_the_grace_is_a_revision_for_each_minute_in_which_it_cam
     assert count("sip", "5m", trade("14:30:59", 1, 1, after_seconds=400))["14:30"][-1] == 2
     assert count("sip", "1d", trade("14:30:59", 1, 1, after_seconds=100_000))["05:00"][-1] == 2
     assert count("sip", "1m", trade("14:30:59", 1, 1, "16", after_seconds=500), in_time)["14:30"][-1] == 1
+    in_two_minutes = [trade("14:30", 1, 1, after_seconds=500), trade("14:31", 1, 1), trade("14:32", 1, 1, after_seconds=500)]
+    assert count("sip", "5m", *in_two_minutes)["14:30"][-1] == 3
+    assert count("sip", "1d", trade("14:30", 1, 1, after_seconds=100_000), trade("14:31", 1, 1))["05:00"][-1] == 2
+    assert count("sip", "1d", trade("14:30", 1, 1), trade("14:31", 1, 1, after_seconds=100_000))["05:00"][-1] == 2
 
 
 def test_an_auction_that_came_late_is_a_revision_of_the_bars_whose_price_it_is() -> None:
@@ -232,16 +250,13 @@ def test_a_symbol_that_names_its_venue_trades_round_the_clock(symbol: str, expec
 def test_each_trade_is_seen_with_what_it_may_set() -> None:
     (day,) = days(trade("14:30", 1, 1, "30"), trade("14:31", 1, 0, "12"), trade("14:32", 1, 1))
     seen = see_day(day, LENSES["sip"]).trades
+    assert day.symbol == "AAPL"
+    assert [each.ruling for each in seen] == [LENSES["sip"].judge(each.trade.conditions) for each in seen]
     assert [(each.sets_last, each.sets_high_low, each.adds_volume, each.counts) for each in seen] == [
         (True, True, True, True),
         (False, False, False, False),
         (True, True, True, True),
     ]
-
-
-def test_utc_dates_have_their_midnights() -> None:
-    assert utc_date(utc_ms(f"{DAY} 23:55") // 300_000) == date(2025, 11, 18)
-    assert utc_bounds_ms(date(2025, 11, 18)) == (utc_ms(DAY), utc_ms("2025-11-19"))
 
 
 def test_a_lens_judges_the_same_whether_its_rules_are_read_or_written() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.rules_table import ALLOWED, CODE_SETS, CODES, LENSES, SESSIONS, allow
-from ticklake.audit.seeds import Feed, read_seeds
+from ticklake.audit.seeds import Effects, Feed, Lens, read_seeds
 from ticklake.errors import SeedsInvalid
 from ticklake.warehouse.transform import find_project
 
@@ -47,6 +47,28 @@ def test_the_codes_that_forbid_are_named() -> None:
     assert sip.forbids(("12", "16", "41"), "volume") == ["16"]
     assert sip.forbids(("12", "16", "41"), "last") == ["12", "16"]
     assert sip.forbids(("1", "24"), "high_low") == []
+    assert sip.forbids(("999",), "last") == ["999"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "may_set_high_low", "may_set_last"),
+    [(("yes", "no", "yes"), True, False), (("no", "yes", "yes"), True, True), (("no", "no", "yes"), False, False)],
+)
+def test_what_may_be_open_or_close_counts_for_high_and_low(
+    effects: tuple[str, str, str], may_set_high_low: bool, may_set_last: bool
+) -> None:
+    lens = Lens("mine", has_auctions=False, unknown=Effects("yes", "yes", "yes"), rules={"7": Effects(*effects)})
+    ruling = lens.judge(("7", "999"))
+    assert (ruling.may_set_high_low, ruling.may_set_last) == (may_set_high_low, may_set_last)
+
+
+def test_a_lens_without_rules_takes_every_code_for_unknown(tmp_path: Path) -> None:
+    for path in SEEDS.glob("*.csv"):
+        (tmp_path / path.name).write_text(path.read_text())
+    with (tmp_path / "lenses.csv").open("a") as file:
+        file.write("mine,true,yes,no,no,of my own\n")
+    mine = read_seeds(tmp_path).lenses[-1]
+    assert mine == Lens("mine", has_auctions=True, unknown=Effects("yes", "no", "no"), rules={})
 
 
 def test_feeds_have_a_grace_and_say_what_a_collector_is() -> None:
@@ -56,11 +78,21 @@ def test_feeds_have_a_grace_and_say_what_a_collector_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
-    [("lens_rules.csv", ("sip,1,yes,yes,yes", "sip,1,yes,maybe,yes")), ("lenses.csv", ("sip,false,no", "sip,false,never"))],
+    ("name", "wrong", "what", "hint"),
+    [
+        (
+            *("lens_rules.csv", ("sip,1,yes,yes,yes", "sip,1,yes,maybe,yes"), "lens_rules.csv: updates_last cannot be 'maybe'"),
+            "one of first_only, neutral, no, session, yes",
+        ),
+        (
+            *("lenses.csv", ("sip,false,no", "sip,false,never"), "lenses.csv: unknown_updates_high_low cannot be 'never'"),
+            "one of neutral, no, session, yes",
+        ),
+    ],
 )
-def test_a_word_that_no_rule_knows_is_refused(tmp_path: Path, name: str, wrong: tuple[str, str]) -> None:
+def test_a_word_that_no_rule_knows_is_refused(tmp_path: Path, name: str, wrong: tuple[str, str], what: str, hint: str) -> None:
     for path in SEEDS.glob("*.csv"):
         (tmp_path / path.name).write_text(path.read_text().replace(*wrong) if path.name == name else path.read_text())
-    with pytest.raises(SeedsInvalid, match=name):
+    with pytest.raises(SeedsInvalid) as caught:
         read_seeds(tmp_path)
+    assert (caught.value.what, caught.value.hint) == (what, hint)

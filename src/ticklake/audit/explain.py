@@ -16,7 +16,7 @@ from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_m
 from ticklake.audit.prints import Print, judge_prints, read_prints
 from ticklake.audit.recount import Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Feed, Lens, Seeds, read_seeds
-from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
+from ticklake.contracts.objects import LANDING_PREFIX
 from ticklake.contracts.ports import ObjectStore
 
 CAN_ESCAPE: Final = b"\\u"
@@ -70,7 +70,7 @@ def explain(
 
 def _read_symbol(store: ObjectStore, symbol: str, seeds: Seeds, on_progress: Callable[[int, int], None]) -> Iterator[Print]:
     text = symbol.encode()
-    keys = sorted(store.list(LANDING_PREFIX), key=ObjectKey.parse)
+    keys = list(store.list(LANDING_PREFIX))
     for number, key in enumerate(keys, 1):
         on_progress(number, len(keys))
         yield from read_prints(store, [key], seeds.feeds, wants=lambda record: text in record or CAN_ESCAPE in record)

@@ -298,13 +298,12 @@ def _mark_repeats(prints: list[Print], feeds: dict[str, Feed]) -> Iterator[Print
 
 def _merge_collectors(trades: list[Print], *, replays_on_reconnect: bool) -> Iterator[Print]:
     collectors = {trade.session: trade.session if replays_on_reconnect else trade.session.partition("/")[0] for trade in trades}
-    trades.sort(key=lambda each: each[1:5])  # by arrival
     if len(set(collectors.values())) == 1:
         yield from trades
         return
     counts: Counter[tuple[Any, ...]] = Counter()
     arrived: set[tuple[Any, ...]] = set()
-    for trade in trades:
+    for trade in sorted(trades):  # those of one content by arrival
         content = trade.traded_ms, trade.price, trade.size, trade.conditions
         counts[content, collectors[trade.session]] += 1
         nth = content, counts[content, collectors[trade.session]]

@@ -132,7 +132,7 @@ def _to_explanation(explained: "Explained") -> dict[str, Any]:
         "feed": explained.feed,
         "symbol": explained.symbol,
         "lens": explained.lens,
-        "bar": {"start_at": _utc(bar.start_ms), **to_row(bar, explained.trading_date, is_daily=False)} if bar else None,
+        "bar": {"start_at": _utc(bar.start_ms), **to_row(bar, explained.trading_date)} if bar else None,
         "prints": [dict(zip(PRINT_COLUMNS, _print_cells(each), strict=True)) for each in explained.prints],
     }
 
@@ -149,7 +149,7 @@ def _print_explained(explained: "Explained", interval: str) -> None:
     if explained.bar is None:
         click.echo("no bar: none of these prints counts")
     else:
-        row = to_row(explained.bar, explained.trading_date, is_daily=interval == "1d")
+        row = to_row(explained.bar, explained.trading_date)
         columns = ["start_at", "open", "high", "low", "close", "volume", "vwap", "trade_count", "revision"]
         values = {"start_at": _utc(explained.bar.start_ms), **row}
         if values["vwap"] is not None:
