@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format seeds lock wheel clean
+.PHONY: help demo test check mutation format seeds lock wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: $(READY) ## what CI checks: format, lint, types, layers, SQL, names of th
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint transform
 	$(BIN)/python -m tests.house
+
+mutation: $(READY) ## change the auditor's code and the seeds bit by bit, and see that a test notices
+	@$(BIN)/python -m tests.mutation
 
 format: $(READY) ## let the formatters write
 	$(BIN)/ruff format

@@ -87,3 +87,57 @@ def allow(codes: tuple[str, ...], lens: str, session: str) -> frozenset[str]:
     if all(allowed & {"L", "F"} for allowed in each):
         found.add("F" if any("F" in allowed for allowed in each) else "L")
     return frozenset(found)
+
+
+LETTERS: Final = """
+1   @    @    high      Regular
+2   .    A    high      Acquisition
+3   B    W    high      Average price
+4   .    B    high      Bunched
+5   C    C    high      Cash sale
+6   .    D    high      Distribution
+7   E    .    high      Automatic execution
+8   F    F    high      Intermarket sweep
+9   .    G    high      Bunched sold
+10  H    H    high      Price variation
+11  I*   .    conflict  CAP election
+12  I    I    high      Odd lot
+13  K    .    medium    Rule 127
+14  K    K    high      Rule 155
+15  L    L    medium    Sold last
+16  M    M    high      Market center official close
+17  N    N    high      Next day
+18  O    .    medium    Market center opening trade
+19  .    O    high      Opening print
+20  Q    Q    high      Market center official open
+21  P    P    high      Prior reference price
+22  R    R    conflict  Seller
+23  .    S    high      Split trade
+24  T    T    high      Form T
+25  U    U    high      Extended hours sold out of sequence
+26  V    V    high      Contingent
+27  .    V*   weak      Stock option trade
+28  X    X    high      Cross
+29  .    Y    high      Yellow flag
+30  Z    Z    high      Sold out of sequence
+31  .    1    weak      Stopped stock
+32  4    4    high      Derivatively priced
+33  5    .    high      Re-opening trade
+34  .    5    high      Re-opening print
+35  6    .    high      Closing trade
+36  .    6    high      Closing print
+37  7    7    high      Qualified contingent
+38  8    8    unknown   611-exempt placeholder
+39  9    9    weak      Corrected consolidated close
+40  .    .    unknown   Opened
+41  flag flag high      Trade-through exempt
+"""
+"""The codes' letters on the two tapes (a star: an old one), how sure we are of their rules, and their names."""
+
+
+def read_letters() -> list[tuple[str, ...]]:
+    """Give code, name, letter on CTA, letter on UTP, and confidence."""
+    rows = (line.split(maxsplit=4) for line in LETTERS.strip().splitlines())
+    return [
+        (code, name, *(each.replace("*", "(old)").replace(".", "") for each in (cta, utp)), sure) for code, cta, utp, sure, name in rows
+    ]

@@ -1,11 +1,12 @@
 """The seeds as the auditor reads them, against tables that were written by hand."""
 
+import csv
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.rules_table import ALLOWED, CODE_SETS, CODES, LENSES, SESSIONS, allow
+from tests.rules_table import ALLOWED, CODE_SETS, CODES, LENSES, SESSIONS, allow, read_letters
 from ticklake.audit.seeds import Effects, Feed, Lens, read_seeds
 from ticklake.errors import SeedsInvalid
 from ticklake.warehouse.transform import find_project
@@ -16,6 +17,12 @@ SEEDS: Final = find_project() / "seeds"
 def test_the_table_holds_every_code_through_every_lens_in_every_session() -> None:
     assert len(ALLOWED) == (41 + 2) * len(LENSES) * len(SESSIONS)
     assert len(CODE_SETS) == 2 + 41 + 41 * 40 // 2
+
+
+def test_the_codes_are_named_as_the_tapes_name_them() -> None:
+    with (SEEDS / "trade_conditions.csv").open(newline="") as file:
+        rows = [(row["code"], row["name"], row["cta"], row["utp"], row["confidence"]) for row in csv.DictReader(file)]
+    assert rows == read_letters()
 
 
 def test_every_code_and_every_pair_may_do_what_the_table_says() -> None:

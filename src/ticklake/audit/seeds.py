@@ -173,7 +173,9 @@ def _read_exchanges(folder: Path) -> list[Exchange]:
     by_name = {exchange.name: exchange for exchange in exchanges}
     for row in _rows(folder / "exchange_days.csv"):
         by_name[row["exchange"]].exceptions[date.fromisoformat(row["trading_date"])] = (
-            Hours(time.fromisoformat(row["open_time"]), time.fromisoformat(row["close_time"])) if row["open_time"] else None
+            Hours(time.fromisoformat(row["open_time"]), time.fromisoformat(row["close_time"]))
+            if row["open_time"] or row["close_time"]
+            else None
         )
     return exchanges
 
