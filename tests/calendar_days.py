@@ -70,6 +70,8 @@ NASTY: Final = [
     ("AAPL", "2026-07-03 15:00", "2026-07-03", "closed", "Independence Day on a Saturday, so closed on the Friday"),
     ("VOD.L", "2026-03-27 08:00", "2026-03-27", "regular", "London in winter"),
     ("VOD.L", "2026-03-30 07:00", "2026-03-30", "regular", "London in summer, three weeks after New York"),
+    ("VOD.L", "2026-03-30 06:49:59", "2026-03-30", "closed", "a morning in London"),
+    ("VOD.L", "2026-03-30 06:50", "2026-03-30", "pre", "its opening auction begins"),
     ("VOD.L", "2026-03-30 06:55", "2026-03-30", "pre", "its opening auction"),
     ("VOD.L", "2026-03-30 15:30", "2026-03-30", "post", "its closing auction"),
     ("VOD.L", "2026-03-30 16:15", "2026-03-30", "closed", "an evening in London"),

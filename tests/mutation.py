@@ -125,6 +125,7 @@ def _is_noticed(cell: Cell, folder: Path) -> bool:
 def _check_rules(folder: Path, _cell: Cell) -> None:
     test_seeds.SEEDS = folder  # type: ignore[misc]
     test_seeds.test_the_codes_are_named_as_the_tapes_name_them()
+    test_seeds.test_every_line_of_the_rules_is_that_of_the_table()
     test_seeds.test_every_code_and_every_pair_may_do_what_the_table_says()
     test_seeds.test_the_official_auctions_are_two_codes_through_one_lens()
     test_seeds.test_feeds_have_a_grace_and_say_what_a_collector_is()

@@ -199,6 +199,21 @@ def find_tape() -> Path:
     return tape
 
 
+@contextmanager
+def far_from_greenwich() -> Iterator[None]:
+    """Let the machine's own zone be another one: nothing may depend on it."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Pacific/Auckland"
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
 def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Give a folder that one of the tests' processes makes, and all others only read."""
     root = tmp_path_factory.getbasetemp()

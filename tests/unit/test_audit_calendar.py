@@ -1,18 +1,25 @@
 """The auditor's calendar: the nasty days by name, and forty years of two exchanges against another library."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import pytest
 
 from tests.calendar_days import EXPLAINED, FIRST, LAST, NASTY, OTHER_NAMES, SYMBOL_OF, read_other_library
-from tests.rig import utc_ms
+from tests.rig import far_from_greenwich, utc_ms
 from ticklake.audit.calendar import BUCKET_MS, Calendars, utc_bounds_ms, utc_date
 from ticklake.audit.seeds import read_seeds
 from ticklake.warehouse.transform import find_project
 
 SEEDS: Final = find_project() / "seeds"
 EXCHANGE_ROWS: Final = [row for row in NASTY if row[3] != "continuous"]
+
+
+@pytest.fixture(autouse=True)
+def _far_away() -> Iterator[None]:
+    with far_from_greenwich():
+        yield
 
 
 def all_days() -> list[date]:

@@ -1,6 +1,5 @@
 """The comparison itself: one bar that was counted by hand, and a gold that says something else of it."""
 
-import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.rig import Session, Tick, utc_ms
+from tests.rig import Session, Tick, far_from_greenwich, utc_ms
 from tests.unit.fakes import FakeStore
 from ticklake.audit.verify import GRAIN, PRINTS_SHOWN, Difference, Verified, verify
 from ticklake.contracts.codec import encode_object
@@ -61,13 +60,9 @@ TRADES: Final = [
 
 
 @pytest.fixture(autouse=True)
-def _far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing may depend on the machine's own zone."""
-    monkeypatch.setenv("TZ", "Pacific/Auckland")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def _far_away() -> Iterator[None]:
+    with far_from_greenwich():
+        yield
 
 
 def through_all_lenses(row: Row) -> list[Row]:

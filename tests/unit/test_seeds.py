@@ -25,6 +25,27 @@ def test_the_codes_are_named_as_the_tapes_name_them() -> None:
     assert rows == read_letters()
 
 
+def test_every_line_of_the_rules_is_that_of_the_table() -> None:
+    """Also where a lens would judge the same without it: a line says what it means."""
+    with (SEEDS / "lens_rules.csv").open(newline="") as file:
+        rows = {(row.pop("lens"), row.pop("code")): tuple(row.values()) for row in csv.DictReader(file)}
+    assert rows == {(lens, code): write_rule(code, lens) for lens in LENSES for code in CODES}
+
+
+def write_rule(code: str, lens: str) -> tuple[str, ...]:
+    """Give high and low, last, and volume, as the seed has to say what the table allows."""
+    if code == "41" and lens != "all_prints":
+        return ("neutral",) * 3
+    regular, extended = (ALLOWED[code, lens, session] for session in ("regular", "post"))
+    if regular != extended:
+        return "session", "session", "yes"
+    return (
+        "yes" if "H" in regular else "no",
+        "yes" if "L" in regular else "first_only" if "F" in regular else "no",
+        "yes" if "V" in regular else "no",
+    )
+
+
 def test_every_code_and_every_pair_may_do_what_the_table_says() -> None:
     for lens in read_seeds(SEEDS).lenses:
         for codes in CODE_SETS:

@@ -76,8 +76,8 @@ class Calendars:
 
     def of(self, symbol: str) -> Calendar:
         """Give the calendar of a symbol's exchange."""
-        stem, dot, suffix = symbol.rpartition(".")
-        return self._by_suffix.get(dot + suffix if stem or dot else "", self._by_suffix[""])
+        _, dot, suffix = symbol.rpartition(".")
+        return self._by_suffix.get(dot + suffix, self._by_suffix[""])
 
 
 def utc_date(bucket: int) -> date:

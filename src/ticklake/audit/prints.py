@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +26,11 @@ from ticklake.contracts.ports import ObjectStore
 UNITS: Final = 100_000_000
 """Units of price and size in one."""
 
-DIGITS_LIMIT: Final = 10**18
+PLACES: Final = 8
+PLACES_BEFORE: Final = 10
+"""Places behind the point, and before it, of a decimal(18, 8)."""
+
+TIME_DIGITS: Final = 18
 YEAR_1990_MS: Final = 631_152_000_000
 FUTURE_MS: Final = 60_000
 FINNHUB_FEEDS: Final = ("finnhub", "recording", "demo")
@@ -200,14 +205,11 @@ def _judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
 
 
 def _read_time(digits: str) -> int | None:
-    if digits.isdecimal():
-        value = int(digits)
-    else:
-        exact = Decimal(digits)
-        if exact.adjusted() > len(str(DIGITS_LIMIT)) or exact != exact.to_integral_value():
-            return None
-        value = int(exact)
-    return value if abs(value) < DIGITS_LIMIT else None
+    """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction."""
+    exact = Decimal(digits)
+    if exact.adjusted() >= TIME_DIGITS or exact != exact.to_integral_value():
+        return None
+    return int(exact)
 
 
 def _read_codes(codes: Any) -> tuple[str, ...] | None:
@@ -231,10 +233,10 @@ class _UnitsOfDigits(dict[str, int | None]):
 
     def __missing__(self, digits: str) -> int | None:
         value = Decimal(digits)
-        scaled = value.scaleb(8) if value.adjusted() < 20 else value  # noqa: PLR2004 — what is larger does not fit anyway
-        units = int(scaled) if abs(value) < 10**10 and scaled == scaled.to_integral_value() else None
-        self[digits] = units
-        return units
+        is_near = value == 0 or -PLACES <= value.adjusted() < PLACES_BEFORE  # else the fraction's terms would be huge
+        units = Fraction(value) * UNITS if is_near else None
+        self[digits] = found = None if units is None or units.denominator != 1 else int(units)
+        return found
 
 
 _UNITS_OF: Final = _UnitsOfDigits()
@@ -288,7 +290,7 @@ def _mark_repeats(prints: list[Print], feeds: dict[str, Feed]) -> Iterator[Print
         yield from prints
         return
     first_seqs: dict[tuple[str, ...], int] = {}
-    for each in sorted(prints, key=lambda each: each.seq):
+    for each in sorted(prints):  # the copies of a message by its number
         if each.reason or not feeds[each.feed].drops_repeats:
             yield each
             continue
