@@ -131,6 +131,7 @@ VALUES: Final = [
     one("price negative", "price_not_positive", p="-190.1"),
     one("size negative", "size_negative", v="-1"),
     one("size zero", Trade(size="0"), v="0"),
+    one("size zero in many digits", Trade(size="0"), v="0.000000000000"),
     one("time in seconds", "time_in_seconds", t=str(NOON_MS // 1000)),
     one("time in microseconds", "time_in_microseconds", t=f"{NOON_MS}000"),
     one("1990 in seconds", "time_in_seconds", t="631152000"),

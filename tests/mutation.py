@@ -127,6 +127,7 @@ def _check_rules(folder: Path, _cell: Cell) -> None:
     test_seeds.test_the_codes_are_named_as_the_tapes_name_them()
     test_seeds.test_every_line_of_the_rules_is_that_of_the_table()
     test_seeds.test_every_code_and_every_pair_may_do_what_the_table_says()
+    test_seeds.test_what_a_lens_does_with_a_code_that_it_does_not_know()
     test_seeds.test_the_official_auctions_are_two_codes_through_one_lens()
     test_seeds.test_feeds_have_a_grace_and_say_what_a_collector_is()
 

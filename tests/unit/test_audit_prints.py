@@ -97,6 +97,11 @@ def test_what_is_no_record_makes_its_object_corrupt(line: bytes) -> None:
     assert str(ObjectKey("log", 0, 0)) in caught.value.what
 
 
+def test_what_json_does_not_know_is_named() -> None:
+    with pytest.raises(ObjectCorrupt, match="NaN is no JSON"):
+        read([b'{"feed":"finnhub","session":"a","seq":1,"received_ns":1,"frame":NaN}'])
+
+
 def test_an_object_that_is_gone_is_corrupt() -> None:
     key = str(ObjectKey("log", 0, 0))
     with pytest.raises(ObjectCorrupt, match=f"the object {key} is corrupt: it is gone"):

@@ -60,6 +60,26 @@ def test_every_code_and_every_pair_may_do_what_the_table_says() -> None:
                 assert found == allow(codes, lens.name, session), (lens.name, codes, session)
 
 
+def test_what_a_lens_does_with_a_code_that_it_does_not_know() -> None:
+    assert {lens.name: lens.unknown for lens in read_seeds(SEEDS).lenses} == {
+        "sip": Effects("no", "no", "yes"),
+        "regular_way": Effects("no", "no", "yes"),
+        "all_prints": Effects("yes", "yes", "yes"),
+    }
+
+
+@pytest.mark.parametrize("hours", ["09:30,", ",13:00"])
+def test_a_day_with_half_its_hours_is_refused(tmp_path: Path, hours: str) -> None:
+    for path in SEEDS.glob("*.csv"):
+        (tmp_path / path.name).write_text(path.read_text())
+    with (tmp_path / "exchange_days.csv").open("a") as file:
+        file.write(f"XNYS,2030-12-30,{hours}\n")
+    with pytest.raises(SeedsInvalid) as caught:
+        read_seeds(tmp_path)
+    assert caught.value.what == "exchange_days.csv: XNYS 2030-12-30 has half its hours"
+    assert caught.value.hint == "both, or neither where it was closed"
+
+
 def test_the_official_auctions_are_two_codes_through_one_lens() -> None:
     found = {
         (lens.name, code, "opening" if ruling.is_opening_auction else "closing")

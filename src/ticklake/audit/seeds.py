@@ -172,12 +172,17 @@ def _read_exchanges(folder: Path) -> list[Exchange]:
     ]
     by_name = {exchange.name: exchange for exchange in exchanges}
     for row in _rows(folder / "exchange_days.csv"):
-        by_name[row["exchange"]].exceptions[date.fromisoformat(row["trading_date"])] = (
-            Hours(time.fromisoformat(row["open_time"]), time.fromisoformat(row["close_time"]))
-            if row["open_time"] or row["close_time"]
-            else None
-        )
+        by_name[row["exchange"]].exceptions[date.fromisoformat(row["trading_date"])] = _read_hours(row)
     return exchanges
+
+
+def _read_hours(row: dict[str, str]) -> Hours | None:
+    opens, closes = row["open_time"], row["close_time"]
+    if bool(opens) != bool(closes):
+        raise SeedsInvalid(
+            f"exchange_days.csv: {row['exchange']} {row['trading_date']} has half its hours", hint="both, or neither where it was closed"
+        )
+    return Hours(time.fromisoformat(opens), time.fromisoformat(closes)) if opens else None
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
