@@ -8,7 +8,8 @@ import pytest
 from tests.hostile import CASES, NOON_MS, Case, Trade
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
-from ticklake.audit.prints import _UNITS_OF, UNITS, Print, _sort_codes, judge_prints, read_prints
+from ticklake.audit.identity import judge_prints
+from ticklake.audit.prints import _UNITS_OF, UNITS, Print, _sort_codes, read_prints
 from ticklake.audit.seeds import Feed
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey

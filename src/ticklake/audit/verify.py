@@ -20,7 +20,8 @@ from typing import Any, Final
 import msgspec
 
 from ticklake.audit.calendar import Calendars
-from ticklake.audit.prints import UNITS, Print, judge_prints, read_prints
+from ticklake.audit.identity import judge_prints
+from ticklake.audit.prints import UNITS, Print, read_prints
 from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
 from ticklake.audit.seeds import Seeds, read_seeds
 from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
