@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutation format seeds lock wheel clean
+.PHONY: help demo test faults check mutation format seeds lock wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,11 @@ help: ## list the verbs
 demo: $(READY) ## an accelerated market through every stage, checked against its own truth
 	@$(BIN)/ticklake --home .demo demo
 
-test: $(READY) ## all tests, with branch coverage
-	@$(BIN)/pytest -n 2 --dist worksteal --cov
+test: $(READY) ## the tests, with branch coverage
+	@$(BIN)/pytest -n 2 --dist worksteal --cov --ignore tests/faults
+
+faults: $(READY) ## kill every stage, at each fault point and at random moments
+	@$(BIN)/pytest -n 2 tests/faults
 
 check: $(READY) ## what CI checks: format, lint, types, layers, SQL, names of the house
 	$(BIN)/ruff format --check

@@ -7,6 +7,12 @@
 {% endtest %}
 
 
+{# A generic test: these columns hold a value on every row. #}
+{% test never_null(model, columns) %}
+    select * from {{ model }} where {{ columns | join(' is null or ') }} is null
+{% endtest %}
+
+
 {# A generic test: an expression holds on every row. #}
 {% test holds(model, expression) %}
     select * from {{ model }} where not ({{ expression }})
