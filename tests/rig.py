@@ -27,6 +27,7 @@ import msgspec
 import pytest
 
 from ticklake.audit.ledger import balance
+from ticklake.audit.verify import Verified, verify
 from ticklake.cli.lake import Lake
 from ticklake.contracts.frame import Stamp, format_control, format_frame
 from ticklake.feed.recording import Recording, Tape
@@ -151,6 +152,11 @@ def land(lake: Lake) -> Landed:
 def build(lake: Lake, *, full: bool = False) -> Built:
     """Build what is landed, as `ticklake build` does."""
     return lake.builder.build(full=full, batch_records=lake.settings.warehouse.batch_records)
+
+
+def verify_lake(lake: Lake) -> Verified:
+    """Count every bar anew and compare, as `ticklake verify` does."""
+    return verify(lake.store, lake.query, lake.seeds, project_sha256=lake.project_sha256)
 
 
 def read_gold(lake: Lake) -> dict[str, Rows]:

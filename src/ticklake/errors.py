@@ -14,6 +14,7 @@
     ├── ObjectCorrupt             a landed object is not what was landed
     ├── OffsetConflict            two different records claim one offset
     ├── WarehouseBusy    retry    another process has the warehouse open
+    ├── BuildUnfinished  retry    gold is not what was loaded, or not of these rules
     ├── BuildFailed               a model or a data test failed
     ├── QueryInvalid              the SQL of a query is wrong
     ├── SymbolUnknown             no trade of this symbol was ever recorded
@@ -101,6 +102,12 @@ class WarehouseBusy(TicklakeError):
 
     retryable = True
     exit_code = 4
+
+
+class BuildUnfinished(TicklakeError):
+    """Gold was not built from all that was loaded, or by other rules than these."""
+
+    retryable = True
 
 
 class BuildFailed(TicklakeError):

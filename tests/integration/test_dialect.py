@@ -29,6 +29,10 @@ MACROS: Final[dict[str, tuple[str, str]]] = {
         "99999999989999999900.0000000100000000",
     ),
     "vwap": ("vwap('cast(10 as decimal(38, 16))', '3', '3.3', '3.4')", "3.33333333"),
+    "vwap of a price that a double would blur": (
+        "vwap('cast(4567890123.37037034 as decimal(38, 16))', 'cast(3 as decimal(38, 8))', '1', '9999999999')",
+        "1522630041.12345678",
+    ),
     "vwap of no volume": ("vwap('cast(0 as decimal(38, 16))', '0', '1', '2')", "None"),
     "vwap, which a double would lift above high": (
         "vwap('29999999997.37037034', '3', '9999999999.12345678', '9999999999.12345678')",

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.property.market import cut_objects, make_logs
-from tests.rig import build, make_once, open_lake
-from ticklake.audit.verify import Verified, verify
+from tests.rig import Session, Tick, build, land, log_records, make_once, open_lake, utc_ms, verify_lake
+from ticklake.audit.verify import Verified
 from ticklake.cli.lake import Lake
 from ticklake.cli.main import cli
 from ticklake.contracts.codec import decode_object, encode_object
-from ticklake.errors import NotVerified
+from ticklake.errors import BuildUnfinished, NotVerified, SymbolUnknown
 
 DAY: Final = "trading_date = date '2024-01-10'"
 ONE_BAR: Final = f"""
@@ -83,7 +84,7 @@ class Victim:
 
     def verify(self) -> Verified:
         """Count anew."""
-        return verify(self.lake.store, self.lake.query, self.lake.seeds)
+        return verify_lake(self.lake)
 
 
 def update(table: str, change: str) -> TamperWith:
@@ -167,7 +168,7 @@ TAMPERS: Final[dict[str, tuple[TamperWith, str]]] = {
 
 
 def test_a_sound_lake_holds(sound: Lake) -> None:
-    verified = verify(sound.store, sound.query, sound.seeds)
+    verified = verify_lake(sound)
 
     assert verified.holds, verified.differences[:3]
     counts = [sound.query(f"select count(*) from gold.bars_{interval}").rows[0][0] for interval in ("1m", "5m", "1d")]  # noqa: S608
@@ -285,6 +286,63 @@ def test_explain_tells_of_duplicates_and_quarantine_too(sound: Lake) -> None:
     for symbol, start_at, reason in reasons:
         (explained,) = explain(sound, symbol, start_at.isoformat())
         assert reason in {each["kept_out"] for each in explained["prints"]}
+
+
+def test_a_corrupt_object_is_named_and_the_others_explain_the_bar(sound: Lake, tmp_path: Path) -> None:
+    victim = Victim(sound, tmp_path / "home")
+    sql = "select any_value(symbol), any_value(traded_at) from silver.trades where symbol = 'AAPL7'"
+    ((symbol, traded_at),) = sound.query(sql).rows
+    broken = victim.key_with(b'"AAPL0"')
+    victim.overwrite(broken, b"broken")
+
+    told = CliRunner().invoke(cli, ["--home", str(victim.lake.home.root), "explain", symbol, traded_at.isoformat()])
+
+    assert told.exit_code == 0, told.exception
+    assert f"warning: the object {broken} is corrupt" in told.stderr
+    assert symbol in told.stdout
+
+
+def test_the_bars_of_a_symbol_within_another_are_told_apart(sound: Lake) -> None:
+    done = CliRunner().invoke(cli, ["--home", str(sound.home.root), "explain", "APL", "2024-01-10T14:30"])
+    assert isinstance(done.exception, SymbolUnknown)
+
+
+@pytest.mark.parametrize("start", ["2024-07-08", "2024-07-07T23:00", "2024-07-08T10:00"])
+def test_a_day_is_named_by_its_date_its_start_or_any_moment_in_it(tmp_path: Path, start: str) -> None:
+    """London is an hour ahead of UTC in summer: its day begins on the date before."""
+    lake = open_lake(tmp_path)
+    log_records(lake, [Session().frame([Tick("VOD.L", utc_ms("2024-07-08 10:00"), "70", "5")])])
+    land(lake)
+    (explained,) = explain(lake, "VOD.L", start, "--interval", "1d")
+    assert (explained["bar"]["start_at"], explained["bar"]["trading_date"]) == ("2024-07-07T23:00:00Z", "2024-07-08")
+
+
+@pytest.mark.parametrize("interval", ["1m", "5m", "1d"])
+def test_an_auction_is_told_only_where_its_price_was_taken(tmp_path: Path, interval: str) -> None:
+    """The session's first minute did not trade: its five open at the first print, and the day at the auction."""
+    lake = open_lake(tmp_path)
+    ticks = [("14:31:05", "49.02", "1", ()), ("14:31:13", "49", "900", ("19",))]
+    prints = [Tick("XYZ", utc_ms(f"2024-01-10 {clock}"), price, size, codes) for clock, price, size, codes in ticks]
+    log_records(lake, [Session().frame(prints)])
+    land(lake)
+    start = "2024-01-10" if interval == "1d" else "2024-01-10T14:31"
+    (explained,) = explain(lake, "XYZ", start, "--interval", interval, "--lens", "regular_way")
+    (opened,) = (each["price"] for each in explained["prints"] if "open" in each["did"].split(", "))
+    assert Decimal(opened) == Decimal(explained["bar"]["open"]) == Decimal("49" if interval == "1d" else "49.02")
+
+
+@pytest.mark.parametrize("arguments", [["bars", "--as-of", "9999-12-31"], ["bars", "--to", "0001-01-01"], ["explain", "A", "2300-01-01"]])
+def test_a_moment_that_no_tape_has_is_wrong_usage(sound: Lake, arguments: list[str]) -> None:
+    done = CliRunner().invoke(cli, ["--home", str(sound.home.root), *arguments])
+    assert done.exit_code == 2
+    assert "years are 1971 to 2260" in done.stderr
+
+
+def test_what_is_loaded_and_not_built_is_not_called_false(sound: Lake, tmp_path: Path) -> None:
+    victim = Victim(sound, tmp_path / "home")
+    victim.sql("insert into bronze.loads select max(load_id) + 1, 0, 0 from bronze.loads")
+    told = type_verify(victim.lake)
+    assert isinstance(told.exception, BuildUnfinished)
 
 
 def explain(lake: Lake, symbol: str, start: str, *arguments: str) -> list[dict[str, Any]]:

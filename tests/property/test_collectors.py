@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake
+from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake, verify_lake
 from ticklake.audit.ledger import balance
-from ticklake.audit.verify import verify
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
 
@@ -102,7 +101,7 @@ def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_cou
     assert Counter(tuple(row) for row in lake.query(TRADES).rows) == counts[0] | counts[1]
     assert find_unbalanced(lake) == []
     assert told(lake, "partly held") == len(torn_groups(ticks, held))
-    assert verify(lake.store, lake.query, lake.seeds).differences == []
+    assert verify_lake(lake).differences == []
 
 
 def torn_groups(ticks: list[Tick], held: list[set[int]]) -> set[Content]:

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.market import CODES, MARKS
-from tests.rig import GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms
+from tests.rig import GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms, verify_lake
 from ticklake.audit.calendar import Calendars
 from ticklake.audit.identity import judge_prints
 from ticklake.audit.prints import read_prints
 from ticklake.audit.recount import count_bars, split_days
 from ticklake.audit.seeds import read_seeds
-from ticklake.audit.verify import to_row, verify
+from ticklake.audit.verify import to_row
 from ticklake.cli.lake import Lake
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
@@ -100,7 +100,7 @@ def test_late_prints_change_their_reach_alone_and_any_order_of_building_gives_th
                 assert (symbol, start_at - timedelta(minutes=start_at.minute % 5)) in touched | moved
         touched_days = {(symbol, start_at.date() + timedelta(days=days)) for symbol, start_at in touched for days in (-1, 0)}
         assert {(symbol, start_at.date()) for symbol, _, start_at in changed_places(before, after, "bars_1d")} <= touched_days
-        assert verify(lake.store, lake.query, lake.seeds).differences == []
+        assert verify_lake(lake).differences == []
         before = after
 
     revisions = {revision for (revision,) in lake.query("select distinct revision from gold.bars_1m").rows}

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.market import cut_objects, make_logs
-from tests.rig import Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference
-from ticklake.audit.verify import verify
+from tests.rig import Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference, verify_lake
 from ticklake.cli.lake import Lake
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
@@ -85,7 +84,7 @@ def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcom
 
     assert undisturbed.differs(lake) == ""
     assert find_unbalanced(lake) == []
-    assert verify(lake.store, lake.query, lake.seeds).holds
+    assert verify_lake(lake).holds
     assert lake.query("select sum(trimmed) from bronze.landed_objects").rows[0][0] > 100
     assert lake.query(MOVED_MARKS).rows[0][0] > 10
 

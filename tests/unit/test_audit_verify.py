@@ -1,5 +1,6 @@
 """The comparison itself: one bar that was counted by hand, and a gold that says something else of it."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,9 +14,11 @@ from ticklake.audit.verify import GRAIN, PRINTS_SHOWN, Difference, Verified, ver
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey
 from ticklake.contracts.ports import QueryResult
+from ticklake.errors import BuildUnfinished
 from ticklake.warehouse.transform import find_project
 
 SEEDS: Final = find_project() / "seeds"
+RULES: Final = "the hash of the project"
 KEY: Final = str(ObjectKey("log", 0, 0))
 TRADED_MS: Final = utc_ms("2025-11-18 14:30:10")
 Row = dict[str, Any]
@@ -78,8 +81,12 @@ class FakeWarehouse:
         self.gold = {"1m": through_all_lenses(MINUTE), "5m": through_all_lenses(FIVE), "1d": through_all_lenses(DAY)}
         self.trades = list(TRADES)
         self.asked: list[dict[str, Any]] = []
+        self.states: Iterator[tuple[Any, ...]] = itertools.repeat((7, 7, RULES))
+        """The newest load, the newest that was built, and by which project: as it is each time that somebody asks."""
 
     def __call__(self, sql: str, parameters: dict[str, Any] | None = None) -> QueryResult:
+        if "transform_state" in sql:
+            return QueryResult([], [next(self.states)])
         if "landed_objects" in sql:
             return QueryResult(["object_key", "is_loaded"], list(self.manifest))
         if "silver.trades" in sql:
@@ -103,13 +110,13 @@ def store() -> FakeStore:
 
 def differences(store: FakeStore, warehouse: FakeWarehouse, **options: Any) -> list[Difference]:
     """Give what differs."""
-    return verify(store, warehouse, SEEDS, **options).differences
+    return verify(store, warehouse, SEEDS, project_sha256=RULES, **options).differences
 
 
 def test_bars_that_are_what_the_bytes_say_hold(store: FakeStore) -> None:
     steps: list[tuple[str, int, int]] = []
     warehouse = FakeWarehouse()
-    verified = verify(store, warehouse, SEEDS, on_progress=lambda *step: steps.append(step))
+    verified = verify(store, warehouse, SEEDS, project_sha256=RULES, on_progress=lambda *step: steps.append(step))
 
     assert verified == Verified(objects=1, prints=2, trades=2, bars=9)
     assert verified.holds
@@ -195,14 +202,14 @@ def test_other_dates_are_left_alone(store: FakeStore) -> None:
     same, before, after = date(2025, 11, 18), date(2025, 11, 17), date(2025, 11, 19)
 
     assert len(differences(store, warehouse, first_date=same, last_date=same)) == 1
-    assert verify(store, warehouse, SEEDS, last_date=before) == Verified(objects=1, prints=2, trades=2)
-    assert verify(store, warehouse, SEEDS, first_date=after) == Verified(objects=1, prints=2, trades=2)
+    assert verify(store, warehouse, SEEDS, project_sha256=RULES, last_date=before) == Verified(objects=1, prints=2, trades=2)
+    assert verify(store, warehouse, SEEDS, project_sha256=RULES, first_date=after) == Verified(objects=1, prints=2, trades=2)
 
 
 def test_days_out_of_range_are_passed_over_and_not_the_end(store: FakeStore) -> None:
     store.put(KEY, encode_object([Session().frame([Tick("AAPL", TRADED_MS + days * 86_400_000, "10", "2") for days in (-1, 0, 1)])]))
     same = date(2025, 11, 18)
-    assert verify(store, FakeWarehouse(), SEEDS, first_date=same, last_date=same).bars == 9
+    assert verify(store, FakeWarehouse(), SEEDS, project_sha256=RULES, first_date=same, last_date=same).bars == 9
 
 
 def test_a_vwap_one_unit_off_the_exact_one_is_the_same(store: FakeStore) -> None:
@@ -229,13 +236,44 @@ def test_an_object_that_cannot_be_read_does_not_hide_the_next(store: FakeStore) 
     first, last = str(ObjectKey("a", 0, 0)), str(ObjectKey("z", 0, 0))
     store.put(first, b"broken")
     store.put(last, encode_object([Session(number=2).control("session_opened", received_ms=TRADED_MS)]))
-    verified = verify(store, FakeWarehouse(loaded=(last, KEY, first)), SEEDS)
+    verified = verify(store, FakeWarehouse(loaded=(last, KEY, first)), SEEDS, project_sha256=RULES)
     assert (verified.objects, verified.prints, len(verified.unreadable), verified.differences) == (2, 2, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        ((8, 7, RULES), "gold is built up to load 7 of 8"),
+        ((8, None, None), "gold is built up to load 0 of 8"),
+        ((None, None, None), "gold is built up to load 0 of 0"),
+        ((7, 7, "another"), "gold was built by other rules than these"),
+    ],
+)
+def test_gold_of_an_unfinished_build_or_of_other_rules_is_not_judged(store: FakeStore, state: tuple[Any, ...], what: str) -> None:
+    warehouse = FakeWarehouse()
+    warehouse.states = itertools.repeat(state)
+    with pytest.raises(BuildUnfinished, match=f"^{what}$") as caught:
+        verify(store, warehouse, SEEDS, project_sha256=RULES)
+    assert "ticklake build" in caught.value.hint
+
+
+def test_gold_is_read_again_if_a_build_came_between(store: FakeStore) -> None:
+    warehouse = FakeWarehouse()
+    settled = (8, 8, RULES)
+    warehouse.states = itertools.chain([(7, 7, RULES), settled, (9, 8, RULES)], itertools.repeat(settled))
+    assert verify(store, warehouse, SEEDS, project_sha256=RULES).holds
+
+
+def test_gold_that_never_rests_is_not_judged(store: FakeStore) -> None:
+    warehouse = FakeWarehouse()
+    warehouse.states = ((load, load, RULES) for load in itertools.count())
+    with pytest.raises(BuildUnfinished):
+        verify(store, warehouse, SEEDS, project_sha256=RULES)
 
 
 def test_objects_that_cannot_be_read_are_named(store: FakeStore) -> None:
     store.put(KEY, store.read(KEY)[:-1])
-    verified = verify(store, FakeWarehouse(), SEEDS)
+    verified = verify(store, FakeWarehouse(), SEEDS, project_sha256=RULES)
     assert not verified.holds
     assert verified.objects == 0
     assert [KEY in what for what in verified.unreadable] == [True]
@@ -246,7 +284,7 @@ def test_what_landed_later_is_pending_and_what_is_quarantined_is_not_read(store:
     later, broken = str(ObjectKey("log", 0, 1)), str(ObjectKey("log", 0, 2))
     store.put(later, b"anything")
     store.put(broken, b"anything")
-    verified = verify(store, FakeWarehouse(quarantined=(broken,)), SEEDS)
+    verified = verify(store, FakeWarehouse(quarantined=(broken,)), SEEDS, project_sha256=RULES)
     assert (verified.holds, verified.objects, verified.pending) == (True, 1, 1)
 
 

@@ -170,22 +170,17 @@ bars as (
     {{ bars(interval, 'minutes', 'received_day_marks') }}
 ),
 
-watermarks as (
+records as (
 
     select
         feed,
-        max(received_ns) as watermark_ns
+        received_ns
     from {{ ref('recorded_frames') }}
     where received_ns <= {{ timestamp_to_ns('as_of') }}
-    group by feed
 
-)
+),
 
-select
-    bars.*,
-    {{ timestamp_to_ns('bars.final_at') }} >= watermarks.watermark_ns as is_provisional
-from bars
-inner join watermarks on bars.feed = watermarks.feed
+{{ tell_provisional('records', 'received_ns') }}
 {% endmacro %}
 
 
@@ -203,12 +198,18 @@ feed_sessions as (
 
 ),
 
+{{ tell_provisional('feed_sessions', 'last_received_ns') }}
+{% endmacro %}
+
+
+{# The end of a query with bars: whether their feed's watermark has passed what makes them final. #}
+{% macro tell_provisional(records, received_ns) -%}
 watermarks as (
 
     select
         feed,
-        max(last_received_ns) as watermark_ns
-    from feed_sessions
+        max({{ received_ns }}) as watermark_ns
+    from {{ records }}
     group by feed
 
 )
@@ -218,4 +219,4 @@ select
     {{ timestamp_to_ns('bars.final_at') }} >= watermarks.watermark_ns as is_provisional
 from bars
 inner join watermarks on bars.feed = watermarks.feed
-{% endmacro %}
+{%- endmacro %}

@@ -57,12 +57,17 @@
 
 
 {#
-    Volume-weighted average price, decimal(18, 8). The division gives a double, so the quotient is kept inside
-    [low, high], where the exact one always lies.
+    Volume-weighted average price, decimal(18, 8). A division gives a double, which is too coarse for large prices: what
+    is left over of it is divided once more. The quotient is kept inside [low, high], where the exact one always lies.
 #}
 {% macro vwap(notional, volume, low, high) -%}
+    {%- set quotient = 'cast(' ~ notional ~ ' / ' ~ volume ~ ' as decimal(18, 8))' -%}
+    {%- set left_over = notional ~ ' - cast(' ~ quotient ~ ' as decimal(38, 8)) * ' ~ volume -%}
     case when {{ volume }} > 0 then
-        greatest({{ low }}, least({{ high }}, cast({{ notional }} / {{ volume }} as decimal(18, 8))))
+        cast(
+            greatest({{ low }}, least({{ high }}, {{ quotient }} + cast(({{ left_over }}) / {{ volume }} as decimal(18, 8))))
+            as decimal(18, 8)
+        )
     end
 {%- endmacro %}
 

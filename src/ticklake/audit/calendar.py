@@ -80,6 +80,16 @@ class Calendars:
         return self._by_suffix.get(dot + suffix, self._by_suffix[""])
 
 
+def utc_moment(milliseconds: float) -> datetime:
+    """Give a moment in UTC, without a zone, as the warehouse has them."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
+
+
+def utc_ms(moment: datetime) -> int:
+    """Give the milliseconds since 1970 of a moment in UTC without a zone."""
+    return round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
 def utc_date(bucket: int) -> date:
     """Give the date of a bucket in UTC, the trading date of what trades round the clock."""
     return datetime.fromtimestamp(bucket * BUCKET_MS / 1000, UTC).date()

@@ -2,25 +2,26 @@
 
 Takes      the store, the seeds' folder, and which bar is meant
 Gives      the bar as it must be, and every print of its interval with what it did and what kept it out
-Raises     ObjectCorrupt, SeedsInvalid
+Raises     SeedsInvalid; an object that cannot be read is named, and the others are read
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_ms, utc_date
+from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_ms, utc_date, utc_ms
 from ticklake.audit.identity import judge_prints
 from ticklake.audit.prints import Print, read_prints
-from ticklake.audit.recount import Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
+from ticklake.audit.recount import MINUTE_MS, Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Feed, Lens, Seeds, read_seeds
 from ticklake.contracts.objects import LANDING_PREFIX
 from ticklake.contracts.ports import ObjectStore
+from ticklake.errors import ObjectCorrupt
 
-CAN_ESCAPE: Final = b"\\u"
+CAN_ESCAPE: Final = b"\\"
 """A record with this may spell a symbol otherwise."""
 
 
@@ -48,6 +49,13 @@ class Explained(msgspec.Struct, frozen=True):
     prints: list[ExplainedPrint]
 
 
+class Explanation(msgspec.Struct):
+    """The bar of each feed that knows the symbol, and the objects that could not be asked."""
+
+    bars: list[Explained] = []
+    unreadable: list[str] = []
+
+
 def explain(
     store: ObjectStore,
     seeds_folder: Path,
@@ -57,24 +65,30 @@ def explain(
     interval: str,
     lens: str,
     on_progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[Explained]:
-    """Explain the bar that holds a moment (UTC), of each feed that knows the symbol; of `1d` the one of that trading date."""
+) -> Explanation:
+    """Explain the bar that holds a moment (UTC), of each feed that knows the symbol; of `1d` a midnight names the trading date."""
     seeds = read_seeds(seeds_folder)
     (chosen,) = (each for each in seeds.lenses if each.name == lens)
-    judged = list(judge_prints(_read_symbol(store, symbol, seeds, on_progress), seeds.feeds))
-    explained: list[Explained] = []
+    explanation = Explanation()
+    judged = list(judge_prints(_read_symbol(store, symbol, seeds, explanation, on_progress), seeds.feeds))
     for feed in sorted({each.feed for each in judged}):
-        prints = [each for each in judged if each.feed == feed and each.symbol == symbol]
-        explained += _explain_feed(feed, symbol, prints, chosen, seeds, start_at=start_at, interval=interval)
-    return explained
+        prints = [each for each in judged if each.feed == feed]
+        explanation.bars += _explain_feed(feed, symbol, prints, chosen, seeds, start_at=start_at, interval=interval)
+    return explanation
 
 
-def _read_symbol(store: ObjectStore, symbol: str, seeds: Seeds, on_progress: Callable[[int, int], None]) -> Iterator[Print]:
-    text = symbol.encode()
+def _read_symbol(
+    store: ObjectStore, symbol: str, seeds: Seeds, explanation: Explanation, on_progress: Callable[[int, int], None]
+) -> Iterator[Print]:
+    text = b'"%b"' % symbol.encode()
     keys = list(store.list(LANDING_PREFIX))
     for number, key in enumerate(keys, 1):
         on_progress(number, len(keys))
-        yield from read_prints(store, [key], seeds.feeds, wants=lambda record: text in record or CAN_ESCAPE in record)
+        prints = read_prints(store, [key], seeds.feeds, wants=lambda record: text in record or CAN_ESCAPE in record)
+        try:
+            yield from [each for each in prints if each.symbol == symbol]
+        except ObjectCorrupt as error:
+            explanation.unreadable.append(error.what)
 
 
 def _explain_feed(
@@ -93,14 +107,15 @@ def _explain_feed(
 
 def _place_bar(symbol: str, start_at: datetime, interval: str, calendar: Calendar) -> tuple[date, tuple[int, int]]:
     """Give the trading date of a bar, its first millisecond, and the one after its last."""
+    moment_ms = utc_ms(start_at)
+    bucket = moment_ms // BUCKET_MS
+    trading_date = utc_date(bucket) if is_continuous(symbol) else calendar.place(bucket)[0]
     if interval == "1d":
-        trading_date = start_at.date()
+        trading_date = start_at.date() if start_at.time() == time() else trading_date
         return trading_date, utc_bounds_ms(trading_date) if is_continuous(symbol) else calendar.day_bounds_ms(trading_date)
-    length_ms = {"1m": 60_000, "5m": 300_000}[interval]
-    moment_ms = round((start_at - datetime(1970, 1, 1)).total_seconds() * 1000)  # noqa: DTZ001 — both are UTC without a zone
+    length_ms = {"1m": MINUTE_MS, "5m": BUCKET_MS}[interval]
     start_ms = moment_ms - moment_ms % length_ms
-    bucket = start_ms // BUCKET_MS
-    return utc_date(bucket) if is_continuous(symbol) else calendar.place(bucket)[0], (start_ms, start_ms + length_ms)
+    return trading_date, (start_ms, start_ms + length_ms)
 
 
 def _explain_bar(
@@ -109,7 +124,7 @@ def _explain_bar(
     seen = see_day(day, lens)
     bar = count_bars(day, lens, grace_ns=rules.grace_ns)[interval].get(bounds_ms[0])
     inside = [each for each in seen.trades if bounds_ms[0] <= each.trade.traded_ms < bounds_ms[1]]
-    auctions = _auctions_of(day, seen, bounds_ms)
+    auctions = _auctions_of(day, seen, bounds_ms, is_daily=interval == "1d")
     makers = _find_makers(inside, auctions, is_daily=interval == "1d")
     prints = [
         ExplainedPrint(
@@ -127,14 +142,20 @@ def _explain_bar(
     return Explained(feed, day.symbol, lens.name, day.trading_date, bar, prints)
 
 
-def _auctions_of(day: TradingDay, seen: SeenDay, bounds_ms: tuple[int, int]) -> dict[str, Print]:
-    """Give the auctions whose price the interval takes: it holds the session's first minute, or its last."""
-    found = {}
-    if day.hours and seen.opening and bounds_ms[0] <= day.hours.open_ms < bounds_ms[1]:
-        found["opening"] = seen.opening
-    if day.hours and seen.closing and bounds_ms[0] < day.hours.close_ms <= bounds_ms[1]:
-        found["closing"] = seen.closing
-    return found
+def _auctions_of(day: TradingDay, seen: SeenDay, bounds_ms: tuple[int, int], *, is_daily: bool) -> dict[str, Print]:
+    """Give the auctions whose price the interval takes: it holds the session's first minute, or its last, and that minute traded."""
+    if day.hours is None:
+        return {}
+    minutes = {"opening": (seen.opening, day.hours.open_ms), "closing": (seen.closing, day.hours.close_ms - MINUTE_MS)}
+    return {
+        name: trade
+        for name, (trade, minute_ms) in minutes.items()
+        if trade and bounds_ms[0] <= minute_ms < bounds_ms[1] and (is_daily or _has_traded(seen, minute_ms))
+    }
+
+
+def _has_traded(seen: SeenDay, minute_ms: int) -> bool:
+    return any(each.counts and minute_ms <= each.trade.traded_ms < minute_ms + MINUTE_MS for each in seen.trades)
 
 
 def _find_makers(inside: list[SeenTrade], auctions: dict[str, Print], *, is_daily: bool) -> dict[Print, list[str]]:

@@ -42,6 +42,11 @@ NUMBER_TEXTS: Final = {key: re.compile(rf'"{key}"\s*:\s*(-?[0-9][-+0-9.eE]*)') f
 CODE: Final = re.compile(r"[0-9A-Za-z]{1,8}")
 
 
+def to_decimal(units: int) -> Decimal:
+    """Give units of 1e-8 as a number."""
+    return Decimal(units).scaleb(-PLACES)
+
+
 class Digits(str):
     """A JSON number, as it was written."""
 

@@ -167,7 +167,7 @@ def count_bars(day: TradingDay, lens: Lens, *, grace_ns: int) -> dict[str, dict[
 def _count_minutes(day: TradingDay, seen: SeenDay) -> dict[int, Bar]:
     minutes: dict[int, Bar] = {}
     for each in seen.trades:
-        if not (each.adds_volume or each.sets_high_low):
+        if not each.counts:
             continue
         trade = each.trade
         start_ms = trade.traded_ms - trade.traded_ms % MINUTE_MS

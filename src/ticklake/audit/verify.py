@@ -1,32 +1,33 @@
 """Is gold what the landed bytes say? Every bar is counted anew and compared, column by column.
 
-    read      the objects that the warehouse says it loaded, from landing
+    settle    gold as one finished build of these rules left it, and the objects that it was made of
+    read      those objects, from landing
     judge     prints to trades, by rules of identity written for this purpose
     recount   bars of every interval, through every lens
     compare   with gold; and where a bar differs, its trades with silver's
 
 Takes      the store, the seeds' folder, and read-only SQL: for the manifest, and for what is to be proven
 Guarantee  no SQL, parser or table of the warehouse has a part in what is expected
-Raises     WarehouseBusy (retryable), QueryInvalid, SeedsInvalid
+Raises     WarehouseBusy, BuildUnfinished (both retryable), QueryInvalid, SeedsInvalid
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from ticklake.audit.calendar import Calendars
+from ticklake.audit.calendar import Calendars, utc_bounds_ms, utc_moment, utc_ms
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import UNITS, Print, read_prints
+from ticklake.audit.prints import UNITS, Print, read_prints, to_decimal
 from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
 from ticklake.audit.seeds import Seeds, read_seeds
 from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
 from ticklake.contracts.ports import ObjectStore, Query
-from ticklake.errors import ObjectCorrupt
+from ticklake.errors import BuildUnfinished, ObjectCorrupt
 
 COLUMNS: Final = (
     *("open", "high", "low", "close", "volume", "trade_count", "notional", "priced_volume", "vwap"),
@@ -48,6 +49,15 @@ TRADES: Final = """
     select log_id, log_partition, log_offset, print_index, traded_ms, price, size, conditions
     from silver.trades where feed = $feed and symbol = $symbol
 """
+
+STATE: Final = """
+    select max(loads.load_id), max(transform_state.tested_load_id), max(transform_state.transform_sha256)
+    from bronze.loads full join bronze.transform_state on false
+"""
+"""The newest load, the newest that a finished build took in, and the project that built it."""
+
+ATTEMPTS: Final = 20
+"""How often gold is read again because a build came between; each reading waits for its turn."""
 
 Key = tuple[str, str, str, datetime]
 Place = tuple[str, int, int, int]
@@ -93,6 +103,14 @@ class Verified(msgspec.Struct):
         return not self.differences and not self.unreadable
 
 
+class _Gold(msgspec.Struct):
+    """What is to be proven, as one finished build left it."""
+
+    bars: dict[str, list[tuple[Key, dict[str, Any]]]]
+    manifest: dict[str, bool]
+    """The keys of objects, and whether they were loaded or are in quarantine."""
+
+
 class _Expected(msgspec.Struct):
     bars: dict[str, dict[Key, dict[str, Any]]]
     trades: dict[tuple[str, str], list[Print]]
@@ -103,25 +121,57 @@ def verify(
     query: Query,
     seeds_folder: Path,
     *,
+    project_sha256: str,
     first_date: date = date.min,
     last_date: date = date.max,
     on_progress: OnProgress = lambda *_: None,
 ) -> Verified:
-    """Count every bar of the trading dates anew and compare; both dates are included."""
+    """Count every bar of the trading dates anew and compare; both dates are included.
+
+    `project_sha256` names the rules that gold has to be built with. Raises BuildUnfinished where it is not, yet.
+    """
     verified = Verified()
     seeds = read_seeds(seeds_folder)
-    manifest = query(MANIFEST).rows
-    known = {key for key, _ in manifest}
-    keys = sorted(key for key, is_loaded in manifest if is_loaded)
-    found = {interval: list(_read_gold(query, interval, first_date, last_date)) for interval in INTERVALS}
-    verified.pending = sum(1 for key in store.list(LANDING_PREFIX) if key not in known)
-    prints = list(_read_all(store, keys, seeds, verified, on_progress))
+    gold = _settle(query, project_sha256, first_date, last_date)
+    keys = sorted(key for key, is_loaded in gold.manifest.items() if is_loaded)
+    verified.pending = sum(1 for key in store.list(LANDING_PREFIX) if key not in gold.manifest)
+    within_ms = _widen(first_date, last_date)
+    prints = [
+        each for each in _read_all(store, keys, seeds, verified, on_progress) if within_ms[0] <= each.moment_ms < within_ms[1]
+    ]  # no rule of identity looks beyond five minutes
     expected = _expect(prints, seeds, first_date, last_date, verified, on_progress)
     for interval in INTERVALS:
-        verified.differences += _compare(f"bars_{interval}", expected.bars[interval], found[interval])
+        verified.differences += _compare(f"bars_{interval}", expected.bars[interval], gold.bars[interval])
         verified.bars += len(expected.bars[interval])
     verified.differences = list(_name_prints(verified.differences, expected, query))
     return verified
+
+
+def _settle(query: Query, project_sha256: str, first_date: date, last_date: date) -> _Gold:
+    """Read gold and what it was made of, with no build between. Raises BuildUnfinished."""
+    state: tuple[Any, ...] = ()
+    for _ in range(ATTEMPTS):
+        state = query(STATE).rows[0]
+        if state != (state[0], state[0], project_sha256):
+            continue
+        manifest = dict(query(MANIFEST).rows)
+        bars = {interval: list(_read_gold(query, interval, first_date, last_date)) for interval in INTERVALS}
+        if query(STATE).rows[0] == state:
+            return _Gold(bars, manifest)
+    newest, tested, sha256 = state
+    if sha256 not in {None, project_sha256}:
+        raise BuildUnfinished("gold was built by other rules than these", hint="ticklake build makes all of it again")
+    raise BuildUnfinished(
+        f"gold is built up to load {tested or 0} of {newest or 0}", hint="ticklake build; beside ticklake run, try again in a moment"
+    )
+
+
+def _widen(first_date: date, last_date: date) -> tuple[int, int]:
+    """Give the milliseconds within which trading dates lie in any zone, a day on both sides."""
+    day = timedelta(days=1)
+    first = first_date - day if first_date > date.min else first_date
+    last = last_date + day if last_date < date.max else last_date
+    return utc_bounds_ms(first)[0], utc_bounds_ms(last)[1]
 
 
 def _read_all(store: ObjectStore, keys: list[str], seeds: Seeds, verified: Verified, on_progress: OnProgress) -> Iterator[Print]:
@@ -152,7 +202,7 @@ def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date
             for lens in seeds.lenses:
                 for interval, bars in count_bars(day, lens, grace_ns=seeds.feeds[feed].grace_ns).items():
                     for bar in bars.values():
-                        key = (feed, symbol, lens.name, _utc(bar.start_ms))
+                        key = (feed, symbol, lens.name, utc_moment(bar.start_ms))
                         expected.bars[interval][key] = to_row(bar, day.trading_date)
     return expected
 
@@ -160,21 +210,21 @@ def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date
 def to_row(bar: Bar, trading_date: date) -> dict[str, Any]:
     """Give a bar's columns, as gold names them."""
     row: dict[str, Any] = {
-        "volume": _decimal(bar.volume),
+        "volume": to_decimal(bar.volume),
         "trade_count": bar.trade_count,
         "notional": Decimal(bar.notional).scaleb(-16),
-        "priced_volume": _decimal(bar.priced_volume),
+        "priced_volume": to_decimal(bar.priced_volume),
         "vwap": Decimal(bar.notional) / bar.priced_volume / UNITS if bar.priced_volume else None,
-        "first_traded_at": _utc(bar.first_traded_ms),
-        "last_traded_at": _utc(bar.last_traded_ms),
+        "first_traded_at": utc_moment(bar.first_traded_ms),
+        "last_traded_at": utc_moment(bar.last_traded_ms),
         "market_session": bar.market_session,
         "trading_date": trading_date,
-        "final_at": _utc(bar.final_ns // 1_000_000),
+        "final_at": utc_moment(bar.final_ns // 1_000_000),
         "revision": bar.revision,
     }
     for column in ("open", "high", "low", "close"):
         value = getattr(bar, column)
-        row[column] = None if value is None else _decimal(value)
+        row[column] = None if value is None else to_decimal(value)
     return row
 
 
@@ -216,7 +266,7 @@ def _name_prints(differences: list[Difference], expected: _Expected, query: Quer
         for feed, symbol in {(each.feed, each.symbol) for each in differences}
     }
     for each in differences:
-        from_ms = round(each.start_at.replace(tzinfo=UTC).timestamp() * 1000)
+        from_ms = utc_ms(each.start_at)
         to_ms = from_ms + LENGTH_MS[each.table]
         lines = [line for traded_ms, line in told[each.feed, each.symbol] if from_ms <= traded_ms < to_ms]
         more = [f"and {len(lines) - PRINTS_SHOWN} more"] if len(lines) > PRINTS_SHOWN else []
@@ -225,7 +275,7 @@ def _name_prints(differences: list[Difference], expected: _Expected, query: Quer
 
 def _compare_trades(trades: Iterable[Print], rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
     """Give each trade of a symbol in which silver and the bytes differ: when it was, and what is told of it."""
-    landed = {_place(each): (each.traded_ms, _decimal(each.price), _decimal(each.size), ",".join(each.conditions)) for each in trades}
+    landed = {_place(each): (each.traded_ms, to_decimal(each.price), to_decimal(each.size), ",".join(each.conditions)) for each in trades}
     found = {tuple(row[:4]): tuple(row[4:]) for row in rows}
     for place in sorted(landed.keys() | found.keys()):
         must, has = landed.get(place), found.get(place)
@@ -236,20 +286,12 @@ def _compare_trades(trades: Iterable[Print], rows: list[tuple[Any, ...]]) -> Ite
 
 
 def _tell(trade: tuple[Any, ...] | None) -> str:
-    return "no trade" if trade is None else f"{trade[2]:f} at {trade[1]:f} [{trade[3]}], {_utc(trade[0]):%H:%M:%S.%f}"
+    return "no trade" if trade is None else f"{trade[2]:f} at {trade[1]:f} [{trade[3]}], {utc_moment(trade[0]):%H:%M:%S.%f}"
 
 
 def _place(trade: Print) -> Place:
     key = ObjectKey.parse(trade.object_key)
     return key.log_id, key.partition, trade.offset, trade.print_index
-
-
-def _utc(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
-
-
-def _decimal(units: int) -> Decimal:
-    return Decimal(units).scaleb(-8)
 
 
 def _text(value: Any) -> str | None:

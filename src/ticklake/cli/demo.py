@@ -199,7 +199,13 @@ class _Run:
         from ticklake.audit.verify import verify
 
         with self._stage("verify", unit="steps") as work:
-            verified = verify(self.lake.store, self.lake.query, self.lake.seeds, on_progress=lambda _step, done, _total: work.show(done))
+            verified = verify(
+                self.lake.store,
+                self.lake.query,
+                self.lake.seeds,
+                project_sha256=self.lake.project_sha256,
+                on_progress=lambda _step, done, _total: work.show(done),
+            )
             work.did = f"{verified.bars:,} bars counted anew from the landed bytes"
         wrong = {(each.table, each.symbol, each.lens, each.start_at): each for each in verified.differences}
         examples = [f"{each.table} {each.symbol} {each.lens} {each.start_at} {each.column}" for each in list(wrong.values())[:EXAMPLES]]

@@ -17,7 +17,7 @@ from ticklake.settings import Settings, read_settings
 from ticklake.store.folder import FolderStore
 from ticklake.warehouse.build import Builder
 from ticklake.warehouse.duckdb import DuckDBWarehouse
-from ticklake.warehouse.transform import find_project
+from ticklake.warehouse.transform import find_project, hash_project
 
 
 class SystemClock:
@@ -98,6 +98,11 @@ class Lake:
             dbt_folder=self.home.warehouse / "dbt",
             turn=self.warehouse.turn,
         )
+
+    @property
+    def project_sha256(self) -> str:
+        """What gold has to be built with."""
+        return hash_project(find_project())
 
     @property
     def seeds(self) -> Path:

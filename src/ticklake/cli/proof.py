@@ -1,6 +1,6 @@
 """Prove it: verify, explain. Both read what landed, and count anew."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ def verify(home: Path | None, from_at: datetime | None, to_at: datetime | None, 
             lake.store,
             lake.query,
             lake.seeds,
+            project_sha256=lake.project_sha256,
             first_date=from_at.date() if from_at else date.min,
             last_date=to_at.date() if to_at else date.max,
             on_progress=lambda _step, done, _total: show(done),
@@ -97,7 +98,7 @@ def _print_difference(each: "Difference") -> None:
 def explain(home: Path | None, symbol: str, start: datetime, interval: str, lens: str, as_json: bool) -> None:
     """Tell the prints that made a bar, those that did not, and the rule that kept each out.
 
-    START is a moment in the bar, UTC; of a daily bar it is the trading date. All of it is read from the landed
+    START is a moment in the bar, UTC; of a daily bar also its trading date, as a bare date. All of it is read from the landed
     objects, whether or not they are built.
     """
     from ticklake.audit.explain import explain as explain_bar
@@ -110,21 +111,24 @@ def explain(home: Path | None, symbol: str, start: datetime, interval: str, lens
     if lens not in lenses:
         raise SymbolUnknown(f"there is no lens {lens!r}", hint=f"lenses: {', '.join(lenses)}")
     with progress("read", unit="objects") as show:
-        explained = explain_bar(
+        explanation = explain_bar(
             lake.store, lake.seeds, symbol, start, interval=interval, lens=lens, on_progress=lambda done, _total: show(done)
         )
-    if not explained:
+    for what in explanation.unreadable:
+        click.echo(f"warning: {what}", err=True)
+    if not explanation.bars:
         raise SymbolUnknown(
             f"no print of {symbol!r} landed for that bar", hint=f"ticklake bars {symbol} --interval {interval} lists those that are there"
         )
     if as_json:
-        print_json([_to_explanation(each) for each in explained])
+        print_json([_to_explanation(each) for each in explanation.bars])
         return
-    for each in explained:
+    for each in explanation.bars:
         _print_explained(each, interval)
 
 
 def _to_explanation(explained: "Explained") -> dict[str, Any]:
+    from ticklake.audit.calendar import utc_moment
     from ticklake.audit.verify import to_row
 
     bar = explained.bar
@@ -132,7 +136,7 @@ def _to_explanation(explained: "Explained") -> dict[str, Any]:
         "feed": explained.feed,
         "symbol": explained.symbol,
         "lens": explained.lens,
-        "bar": {"start_at": _utc(bar.start_ms), **to_row(bar, explained.trading_date)} if bar else None,
+        "bar": {"start_at": utc_moment(bar.start_ms), **to_row(bar, explained.trading_date)} if bar else None,
         "prints": [dict(zip(PRINT_COLUMNS, _print_cells(each), strict=True)) for each in explained.prints],
     }
 
@@ -142,6 +146,7 @@ SHOWN_COLUMNS = ["traded_at", "price", "size", "conditions", "did", "kept_out", 
 
 
 def _print_explained(explained: "Explained", interval: str) -> None:
+    from ticklake.audit.calendar import utc_moment
     from ticklake.audit.verify import to_row
     from ticklake.contracts.ports import QueryResult
 
@@ -151,7 +156,7 @@ def _print_explained(explained: "Explained", interval: str) -> None:
     else:
         row = to_row(explained.bar, explained.trading_date)
         columns = ["start_at", "open", "high", "low", "close", "volume", "vwap", "trade_count", "revision"]
-        values = {"start_at": _utc(explained.bar.start_ms), **row}
+        values = {"start_at": utc_moment(explained.bar.start_ms), **row}
         if values["vwap"] is not None:
             values["vwap"] = round(values["vwap"], 8)
         print_result(QueryResult(columns, [tuple(values[column] for column in columns)]), "table")
@@ -164,23 +169,20 @@ def _print_explained(explained: "Explained", interval: str) -> None:
 
 
 def _print_cells(each: "ExplainedPrint") -> list[Any]:
-    from decimal import Decimal
+    from ticklake.audit.calendar import utc_moment
+    from ticklake.audit.prints import to_decimal
 
     trade = each.trade
     is_read = trade.traded_ms > 0
     return [
-        None if not is_read else _utc(trade.traded_ms) if trade.traded_ms < YEAR_9999_MS else f"{trade.traded_ms} ms",
-        Decimal(trade.price).scaleb(-8) if is_read else None,
-        Decimal(trade.size).scaleb(-8) if is_read else None,
+        None if not is_read else utc_moment(trade.traded_ms) if trade.traded_ms < YEAR_9999_MS else f"{trade.traded_ms} ms",
+        to_decimal(trade.price) if is_read else None,
+        to_decimal(trade.size) if is_read else None,
         ",".join(trade.conditions),
         ", ".join(each.did),
         "; ".join(each.kept_out),
-        _utc(trade.received_ns / 1_000_000),
+        utc_moment(trade.received_ns / 1_000_000),
         trade.object_key,
         trade.offset,
         trade.print_index,
     ]
-
-
-def _utc(milliseconds: float) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

@@ -169,7 +169,10 @@ class DuckDBWarehouse:
             except duckdb.Error as error:
                 if "Could not set lock" in str(error):
                     raise self._busy(None) from error
-                raise QueryInvalid(str(error).strip(), hint='ticklake query "show all tables" lists what there is') from error
+                raise QueryInvalid(
+                    str(error).strip(),
+                    hint='ticklake query "show all tables" lists what there is; ticklake build makes what this version adds',
+                ) from error
 
     def profile(self) -> dict[str, Any]:
         """The dbt output of this warehouse."""

@@ -27,7 +27,8 @@ def name_manifest(project: Path, project_sha256: str, adapter: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache") / "ticklake"
     place = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
-    content = hashlib.sha256("\0".join((project_sha256, version("dbt-core"), version(f"dbt-{adapter}"))).encode()).hexdigest()[:32]
+    versions = (version(name) for name in ("dbt-core", "dbt-adapters", "dbt-common", "mashumaro", f"dbt-{adapter}"))
+    content = hashlib.sha256("\0".join((project_sha256, *versions)).encode()).hexdigest()[:32]
     return folder / f"manifest-{place}-{content}.msgpack"
 
 
