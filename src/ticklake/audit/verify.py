@@ -149,16 +149,14 @@ def verify(
 
 def _settle(query: Query, project_sha256: str, first_date: date, last_date: date) -> _Gold:
     """Read gold and what it was made of, with no build between. Raises BuildUnfinished."""
-    state: tuple[Any, ...] = ()
     for _ in range(ATTEMPTS):
-        state = query(STATE).rows[0]
-        if state != (state[0], state[0], project_sha256):
+        newest, tested, sha256 = query(STATE).rows[0]
+        if sha256 != project_sha256 or tested != newest:
             continue
         manifest = dict(query(MANIFEST).rows)
         bars = {interval: list(_read_gold(query, interval, first_date, last_date)) for interval in INTERVALS}
-        if query(STATE).rows[0] == state:
+        if query(STATE).rows[0] == (newest, tested, sha256):
             return _Gold(bars, manifest)
-    newest, tested, sha256 = state
     if sha256 not in {None, project_sha256}:
         raise BuildUnfinished("gold was built by other rules than these", hint="ticklake build makes all of it again")
     raise BuildUnfinished(
