@@ -21,8 +21,6 @@ from ticklake.cli.main import cli
 from ticklake.contracts.codec import decode_object, encode_object
 from ticklake.errors import BuildUnfinished, NotVerified, SymbolUnknown
 
-pytestmark = pytest.mark.no_cover  # the auditor's lines are covered beside them; tracing recounts takes twice the time
-
 DAY: Final = "trading_date = date '2024-01-10'"
 ONE_BAR: Final = f"""
     select rowid from gold.bars_5m
