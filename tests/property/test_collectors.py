@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import random
 from collections import Counter
 from decimal import Decimal
@@ -37,7 +38,7 @@ class Collector(msgspec.Struct):
 def read_tape(tape: Path, first: int) -> list[Tick]:
     """Give some real prints in the order of their arrival; many equal each other in everything."""
     with gzip.open(min(tape.glob("trades/SPY-*.csv.gz")), "rt") as file:
-        rows = list(csv.DictReader(file))[first : first + ROWS]
+        rows = list(itertools.islice(csv.DictReader(file), first, first + ROWS))
     return [Tick(row["s"], int(row["t"]), row["p"], row["v"], tuple(row["c"].split(";")) if row["c"] else ()) for row in rows]
 
 
@@ -80,7 +81,8 @@ def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_cou
 ) -> None:
     ticks = read_tape(tape, first)
     # One print a frame and two milliseconds: each has a moment of its own at which a collector was there, or was not.
-    moments = [max(tick.traded_ms for tick in ticks) + 2 * place for place in range(ROWS)]
+    newest_ms = max(tick.traded_ms for tick in ticks)
+    moments = [newest_ms + 2 * place for place in range(ROWS)]
     arrivals = list(zip(moments, ticks, strict=True))
     collectors = [
         Collector(name, [(moments[start], moments[min(end, ROWS - 1)]) for start, end in places])

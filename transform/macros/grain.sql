@@ -1,15 +1,16 @@
-{# A generic test: these columns name one row at most. #}
-{% test unique_grain(model, columns) %}
+{#
+    A generic test: these columns name one row at most, and hold a value on every row, as do those under `also_not_null`.
+    One test a table and one reading of it, since a build runs it on what it touched.
+#}
+{% test unique_not_null(model, columns, also_not_null=[]) %}
     select {{ columns | join(', ') }}, count(*) as copies
     from {{ model }}
     group by {{ columns | join(', ') }}
-    having count(*) > 1
-{% endtest %}
-
-
-{# A generic test: these columns hold a value on every row. #}
-{% test never_null(model, columns) %}
-    select * from {{ model }} where {{ columns | join(' is null or ') }} is null
+    having
+        count(*) > 1
+        {%- for column in columns + also_not_null %}
+            or count({{ column }}) < count(*)
+        {%- endfor %}
 {% endtest %}
 
 

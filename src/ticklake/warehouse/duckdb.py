@@ -1,6 +1,6 @@
 """Bronze in a DuckDB file.
 
-    connect   the file is open only while a call runs, so that others can have their turn
+    connect   the file is open only while a call or a turn runs, so that others can have theirs
     load      lines of NDJSON to rows, offsets from the object's name, overlaps trimmed
 
 Guarantee  each (log id, partition, offset) once; frames and manifest in one transaction
@@ -8,7 +8,7 @@ Raises     DiskFull, WarehouseBusy (both retryable), QueryInvalid
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,12 +104,17 @@ class DuckDBWarehouse:
         self._folder = folder
         self._config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory_limit, "threads": threads}
         self._read_wait_seconds = read_wait_seconds
+        self._in_turn: ExitStack | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Be the one that writes. Raises WarehouseBusy if readers stay too long."""
-        with take_turn(self._folder, shared=False, wait_seconds=BUILD_WAIT_SECONDS, on_timeout=self._busy):
-            yield
+        """Be the one that writes; calls within a turn share a connection. Raises WarehouseBusy if readers stay too long."""
+        with take_turn(self._folder, shared=False, wait_seconds=BUILD_WAIT_SECONDS, on_timeout=self._busy), ExitStack() as self._in_turn:
+            try:
+                yield
+            finally:
+                self._in_turn = self._connection = None
 
     def known_objects(self) -> dict[str, str]:
         """The keys of loaded objects (with an empty text), and of quarantined ones (with their sha256)."""
@@ -186,12 +191,19 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        try:
-            with duckdb.connect(self.path, config=self._config) as connection:
-                connection.execute(_SCHEMA)
-                yield connection
-        except duckdb.Error as error:
-            raise translate(error, self.path) from error
+        with ExitStack() as call:
+            try:
+                yield self._connection or self._open(self._in_turn or call)
+            except duckdb.Error as error:
+                raise translate(error, self.path) from error
+
+    def _open(self, stack: ExitStack) -> duckdb.DuckDBPyConnection:
+        """Open the file until a stack is left; all calls of a turn share it."""
+        connection = stack.enter_context(duckdb.connect(self.path, config=self._config))
+        connection.execute(_SCHEMA)
+        if stack is self._in_turn:
+            self._connection = connection
+        return connection
 
     def _busy(self, pid: int | None) -> WarehouseBusy:
         return WarehouseBusy(

@@ -52,7 +52,7 @@ class TransformState(msgspec.Struct, frozen=True):
 
 
 class Warehouse(Protocol):
-    """Holds bronze; dbt makes silver and gold in it. Open only while one call runs."""
+    """Holds bronze; dbt makes silver and gold in it. Open only while a call or a turn runs."""
 
     def known_objects(self) -> dict[str, str]:
         """The keys of loaded objects (with an empty text), and of quarantined ones (with their sha256)."""

@@ -100,7 +100,7 @@ class Transform:
         return [
             *("--project-dir", str(self._project), "--profiles-dir", str(self._folder)),
             *("--target-path", str(self._folder / "target"), "--log-path", str(self._folder / "logs")),
-            *("--log-level", "none", "--log-level-file", "warn", "--no-version-check"),
+            *("--log-level", "none", "--log-level-file", "none", "--no-version-check"),
         ]
 
 
@@ -132,8 +132,8 @@ def _raise_failure(outcome: Any) -> None:
             f"the warehouse cannot grow while {found[0]} is built: {found[1]}",
             hint="free some space and run ticklake build again: it goes on from the last committed model",
         )
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    more = f" (and {', '.join(other for other, _ in failed[1:])})" if len(failed) > 1 else ""
     raise BuildFailed(
         f"{name} failed{more}: {message}",
-        hint="dbt's log is in warehouse/dbt/logs of the home; after a mend, ticklake build --full makes all of it again from bronze",
+        hint="the SQL of each model is in warehouse/dbt/target of the home; after a mend, ticklake build --full makes all of it again from bronze",
     )
