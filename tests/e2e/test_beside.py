@@ -27,14 +27,14 @@ from ticklake.audit.ledger import balance
 from ticklake.cli.lake import Lake
 from ticklake.errors import QueryInvalid
 
-ROWS: Final = 40_000
+ROWS: Final = 24_000
 ANSWER_SECONDS: Final = 10.0
 COMMANDS: Final = (
     ("query", "select count(*) from silver.trades"),
     ("bars", "--interval", "1m", "--last", "1"),
     ("status", "--json"),
 )
-SMALL_BATCHES: Final = {"TICKLAKE_LANDING__OBJECT_RECORDS": "2500", "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "5000"}
+SMALL_BATCHES: Final = {"TICKLAKE_LANDING__OBJECT_RECORDS": "1500", "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "3000"}
 
 
 class Reader:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import ROWS, assert_said, run_cli, write_recording
+from tests.rig import build, land, open_lake, replay_files
 from tests.unit.test_settings import HOLD
 
 
@@ -58,25 +59,23 @@ def test_a_second_one_on_a_home_is_refused_with_the_others_pid(built_home: Path,
 
 
 def test_a_corrupt_object_is_named_and_quarantined_and_loads_once_it_is_mended(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    objects = []
+    lake = open_lake(tmp_path / "home")
     for number, symbol in enumerate(("AAPL", "MSFT")):
-        run_cli(home, "replay", str(write_recording(tmp_path / f"{number}.csv", rows=40, symbols=(symbol,))), is_traced=False)
-        run_cli(home, "land", is_traced=False)
-        objects = sorted(home.rglob("*.zst"))
-    assert len(objects) == 2
-    whole = objects[0].read_bytes()
-    objects[0].write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+        replay_files(lake, write_recording(tmp_path / f"{number}.csv", rows=40, symbols=(symbol,)))
+        land(lake)
+    spoilt, _ = sorted(lake.home.root.rglob("*.zst"))
+    whole = spoilt.read_bytes()
+    spoilt.write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
 
-    first = run_cli(home, "build")
+    first = run_cli(lake.home.root, "build")
     assert first.returncode == 0, first.stderr
-    assert f"{objects[0].name} is quarantined: " in first.stderr
-    assert run_cli(home, "query", "select distinct symbol from silver.trades", "--format", "csv").stdout.splitlines() == ["symbol", "MSFT"]
-    ledger = run_cli(home, "ledger")
+    assert f"{spoilt.name} is quarantined: " in first.stderr
+    assert lake.query("select distinct symbol from silver.trades").rows == [("MSFT",)]
+    ledger = run_cli(lake.home.root, "ledger")
     assert ledger.returncode == 0, ledger.stdout
     assert " 0 quarantined" not in ledger.stdout.splitlines()[1]
 
-    objects[0].write_bytes(whole)
-    assert run_cli(home, "build", is_traced=False).returncode == 0
-    assert run_cli(home, "query", "select count(*) as n from silver.trades", "--format", "csv").stdout == "n\n80\n"
-    assert " 0 quarantined" in run_cli(home, "ledger").stdout.splitlines()[1]
+    spoilt.write_bytes(whole)
+    build(lake)
+    assert lake.query("select count(*) from silver.trades").rows == [(80,)]
+    assert " 0 quarantined" in run_cli(lake.home.root, "ledger").stdout.splitlines()[1]

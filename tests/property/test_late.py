@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,10 +106,6 @@ def test_late_prints_change_their_reach_alone_and_any_order_of_building_gives_th
     assert revisions >= {1, 2}
     build(lake, full=True)
     assert tell_difference(before, read_gold(lake)) == ""
-    shutil.rmtree(lake.home.warehouse)
-    reborn = open_lake(lake.home.root)
-    build(reborn)
-    assert tell_difference(before, read_gold(reborn)) == ""
 
 
 def read_as_of(lake: Lake, moment: datetime) -> dict[str, Rows]:

@@ -110,7 +110,8 @@ class DuckDBWarehouse:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Be the one that writes; calls within a turn share a connection. Raises WarehouseBusy if readers stay too long."""
-        with take_turn(self._folder, shared=False, wait_seconds=BUILD_WAIT_SECONDS, on_timeout=self._busy), ExitStack() as self._in_turn:
+        with take_turn(self._folder, shared=False, wait_seconds=BUILD_WAIT_SECONDS, on_timeout=self._busy), ExitStack() as stack:
+            self._in_turn = stack
             try:
                 yield
             finally:

@@ -135,5 +135,5 @@ def _raise_failure(outcome: Any) -> None:
     more = f" (and {', '.join(other for other, _ in failed[1:])})" if len(failed) > 1 else ""
     raise BuildFailed(
         f"{name} failed{more}: {message}",
-        hint="the SQL of each model is in warehouse/dbt/target of the home; after a mend, ticklake build --full makes all of it again from bronze",
+        hint="each model's SQL is in warehouse/dbt/target of the home; after a mend: ticklake build --full",
     )
