@@ -5,6 +5,7 @@
     ├── HomeError
     │   ├── HomeUnwritable        the home folder cannot be written
     │   └── HomeVersionMismatch   another version of ticklake made the home
+    ├── KeyRefused                the feed does not know the key
     ├── StageLocked      retry    another process works on this stage
     ├── DiskFull         retry    no space left: nothing acknowledged was lost
     ├── RecordingInvalid          a recording cannot be replayed
@@ -56,6 +57,10 @@ class HomeUnwritable(HomeError):
 
 class HomeVersionMismatch(HomeError):
     """The home was made by a version with another layout."""
+
+
+class KeyRefused(TicklakeError):
+    """The feed does not know the key: no use in trying again."""
 
 
 class StageLocked(TicklakeError):

@@ -12,6 +12,11 @@ from typing import Any, Final
 LOGGER: Final = logging.getLogger("ticklake")
 
 HOME_CREATED: Final = "home_created"
+FEED_OPENED: Final = "feed_opened"
+FEED_CLOSED: Final = "feed_closed"
+FEED_UNREACHABLE: Final = "feed_unreachable"
+SYMBOLS_WITHOUT_SLOT: Final = "symbols_without_slot"
+LOG_STALLED: Final = "log_stalled"
 SEGMENT_ROLLED: Final = "segment_rolled"
 SEGMENT_DROPPED: Final = "segment_dropped"
 OBJECT_LANDED: Final = "object_landed"

@@ -10,9 +10,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ticklake.contracts.frame import NAME_PATTERN
 from ticklake.errors import SettingsInvalid
 
 PREFIX: Final = "TICKLAKE_"
@@ -49,6 +50,17 @@ class WarehouseSettings(_Section):
     read_wait_seconds: float = Field(10.0, ge=0, description="seconds a query waits for its turn")
 
 
+class FeedSettings(_Section):
+    """Where live trades come from."""
+
+    url: str = Field("wss://ws.finnhub.io", pattern=r"^wss?://[^?#]+$", description="the feed's socket; a simulator's, to try it out")
+    key: SecretStr = Field(SecretStr(""), description="the feed's key; better in the environment than in a file")
+    symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
+    slots: int = Field(50, ge=1, description="symbols that the plan lets one connection subscribe to")
+    silence_seconds: float = Field(90.0, gt=0, description="seconds without any message after which a connection hangs")
+    collector: str = Field("a", pattern=rf"^{NAME_PATTERN}$", description="the name of this collector; two side by side need two")
+
+
 class RunSettings(_Section):
     """How often `run` looks."""
 
@@ -63,6 +75,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(description="the folder of this lake")
+    feed: FeedSettings = FeedSettings()
     log: LogSettings = LogSettings()
     landing: LandingSettings = LandingSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -100,7 +113,7 @@ def read_settings(home: Path | None) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
         raise SettingsInvalid(
-            f"the setting {name} cannot be {first.get('input')!r}: {first['msg']}",
+            f"the setting {name} cannot be {'what it is' if name == 'feed.key' else repr(first.get('input'))}: {first['msg']}",
             hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
         ) from error
 
@@ -132,7 +145,9 @@ def explain_settings(settings: Settings, *, home_is_flag: bool) -> list[dict[str
                 origin = str(settings.home / FILE_NAME)
             else:
                 origin = "default"
-            rows.append({"setting": f"{section}.{name}", "value": getattr(value, name), "origin": origin, "meaning": part.description})
+            found = getattr(value, name)
+            shown = str(found) if isinstance(found, SecretStr) else found
+            rows.append({"setting": f"{section}.{name}", "value": shown, "origin": origin, "meaning": part.description})
     return rows
 
 

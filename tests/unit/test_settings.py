@@ -87,7 +87,7 @@ def test_a_value_out_of_range_is_refused_with_itself(tmp_path: Path, monkeypatch
 def test_every_setting_is_told_with_its_meaning(tmp_path: Path) -> None:
     rows = explain_settings(read_settings(tmp_path), home_is_flag=False)
     assert all(row["meaning"] and row["origin"] == "default" for row in rows)
-    assert {str(row["setting"]).partition(".")[0] for row in rows} == {"home", "log", "landing", "warehouse", "run"}
+    assert {str(row["setting"]).partition(".")[0] for row in rows} == {"home", "feed", "log", "landing", "warehouse", "run"}
 
 
 def test_without_a_name_the_home_lies_in_the_users_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

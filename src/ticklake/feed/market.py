@@ -112,14 +112,14 @@ class Market:
 
     def _spoil(self, prints: list[Print]) -> list["_Message"]:
         """Give one connection's messages, the genuine ones among broken ones, in the order of receipt."""
-        frames = list(_cut_frames(prints))
+        frames = list(cut_frames(prints))
         broken = BROKEN_PRINTS * self._rounds
         texts = [[each.text for each in frame] for frame in frames]
         for place, (reason, fields) in zip(self._chance.sample(range(len(frames)), len(broken)), broken, strict=True):
             texts[place].insert(self._chance.randrange(len(texts[place]) + 1), _break_print(frames[place][0].trade, fields))
             self._count_garbage(reason)
         messages = [
-            _Message(frame[-1].received_ms * NS_PER_MS, _write_frame(text), len(text)) for frame, text in zip(frames, texts, strict=True)
+            _Message(frame[-1].received_ms * NS_PER_MS, write_frame(text), len(text)) for frame, text in zip(frames, texts, strict=True)
         ]
         for reason, break_frame in BROKEN_FRAMES * self._rounds:
             genuine = self._chance.choice(messages[: len(frames)])
@@ -155,7 +155,8 @@ class _Message(msgspec.Struct, frozen=True):
     control: dict[str, Any] | None = None
 
 
-def _cut_frames(prints: list[Print]) -> Iterator[list[Print]]:
+def cut_frames(prints: Sequence[Print]) -> Iterator[list[Print]]:
+    """Give the prints a message at a time: what is received within `FRAME_SPAN_MS`, at most `FRAME_PRINTS`."""
     frame: list[Print] = []
     for each in prints:
         if frame and (len(frame) == FRAME_PRINTS or each.received_ms - frame[0].received_ms > FRAME_SPAN_MS):
@@ -166,7 +167,8 @@ def _cut_frames(prints: list[Print]) -> Iterator[list[Print]]:
         yield frame
 
 
-def _write_frame(texts: list[str]) -> bytes:
+def write_frame(texts: Sequence[str]) -> bytes:
+    """Give the message that tells these prints."""
     return f'{{"data":[{",".join(texts)}],"type":"trade"}}'.encode()
 
 

@@ -1,0 +1,1 @@
+"""Finnhub's live trades."""
