@@ -11,10 +11,8 @@ Guarantee  no SQL, parser or table of the warehouse has a part in what is expect
 Raises     WarehouseBusy, BuildUnfinished (both retryable), QueryInvalid, SeedsInvalid
 """
 
-import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -118,19 +116,6 @@ class _Expected(msgspec.Struct):
     trades: dict[tuple[str, str], list[Print]]
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let no garbage collector walk again and again through millions of prints that hold no cycle: a quarter of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_uncollected()
 def verify(
     store: ObjectStore,
     query: Query,

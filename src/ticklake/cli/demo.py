@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from ticklake.cli.output import print_json, progress
+from ticklake.cli.output import print_json, progress, uncollected
 
 if TYPE_CHECKING:
     from ticklake.audit.ledger import Hop
@@ -198,7 +198,7 @@ class _Run:
         from ticklake.audit.truth import EXAMPLES, Comparison
         from ticklake.audit.verify import verify
 
-        with self._stage("verify", unit="steps") as work:
+        with uncollected(), self._stage("verify", unit="steps") as work:
             verified = verify(
                 self.lake.store,
                 self.lake.query,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ticklake.cli.moment import MOMENT
-from ticklake.cli.output import print_json, print_result, progress
+from ticklake.cli.output import print_json, print_result, progress, uncollected
 
 if TYPE_CHECKING:
     from ticklake.audit.explain import Explained, ExplainedPrint
@@ -33,7 +33,7 @@ def verify(home: Path | None, from_at: datetime | None, to_at: datetime | None, 
     from ticklake.errors import NotVerified
 
     lake = Lake.at(home)
-    with progress("verify", unit="steps") as show:
+    with uncollected(), progress("verify", unit="steps") as show:
         verified = verify_lake(
             lake.store,
             lake.query,
