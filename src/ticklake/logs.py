@@ -39,6 +39,15 @@ def warn_event(event: str, **fields: Any) -> None:
     log_event(event, level=logging.WARNING, **fields)
 
 
+def silent_logger(name: str) -> logging.Logger:
+    """Give a logger that says nothing, for a library that would tell a URL, and in it a key, to whoever listens."""
+    logger = LOGGER.getChild(name)
+    logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.propagate = False
+    return logger
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: when, how grave, what, and its fields."""
 

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import signal
+import socket
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from tests.integration.conftest import assert_said, run_cli
 from tests.rig import build, find_unbalanced, land, open_lake, start_ticklake, verify_lake
 from ticklake.cli.lake import Lake
-from ticklake.errors import DiskFull, KeyRefused
+from ticklake.errors import DiskFull, KeyRefused, LogCorrupt
 from ticklake.feed.exchange import Exchange, Plan, Quirks
 from ticklake.feed.finnhub.client import FinnhubClient, Limits
 from ticklake.feed.recorder import Recorder
@@ -240,6 +241,28 @@ def test_a_quirk_that_nobody_knows_is_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "sulk=0.1" in done.stderr
     assert "hang" in done.stderr
+
+
+def test_a_port_that_is_taken_and_a_truth_that_cannot_be_written_are_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_cli(tmp_path, "simulate", "--port", port)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert f"{port} is taken" in done.stderr
+    done = run_cli(tmp_path, *SIMULATE, "--truth", str(tmp_path / "nowhere" / "truth.ndjson"))
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "truth.ndjson" in done.stderr
+
+
+def test_a_log_that_fails_stops_the_collector_with_a_log_that_pretends(lake: Lake) -> None:
+    class Corrupt:
+        """A log whose segment is broken."""
+
+        def append(self, _records: list[bytes]) -> int:
+            raise LogCorrupt("the log segment cannot be used", hint="ticklake doctor")
+
+    with pytest.raises(LogCorrupt):
+        run_day(lake, make_exchange(lake, prints=1_000, speed=1.0), log=Corrupt())
 
 
 def test_memory_stays_bounded_where_the_disk_is_slower_than_the_feed(tmp_path: Path) -> None:

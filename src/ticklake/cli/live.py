@@ -1,9 +1,10 @@
 """The live feed: collect from it, or play it."""
 
 import asyncio
+import errno
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 import msgspec
@@ -89,7 +90,7 @@ def _stop_when_told(client: "FinnhubClient", seconds: float | None) -> None:
 @click.option("--prints", type=click.IntRange(min=100), default=150_000, help="About how many prints it has.", show_default=True)
 @click.option("--slots", type=click.IntRange(min=1), default=50, help="Symbols that a connection may subscribe to.", show_default=True)
 @click.option("--quirk", "quirks", multiple=True, metavar="NAME=CHANCE", help="What goes wrong, and how often a frame: drop=0.001.")
-@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Where to write each trade, and whom it reached.")
+@click.option("--truth", type=click.File("wb", lazy=False), help="Where to write each trade, and whom it reached.")
 @click.option("--until-told", is_flag=True, help="End by itself when the day is over.")
 @SPEED
 @click.pass_obj
@@ -100,7 +101,7 @@ def simulate(
     prints: int,
     slots: int,
     quirks: tuple[str, ...],
-    truth: Path | None,
+    truth: BinaryIO | None,
     until_told: bool,
     speed: float | None,
 ) -> None:
@@ -115,7 +116,12 @@ def simulate(
     own_key = lake.settings.feed.key.get_secret_value()
     key = own_key or SIMULATED_KEY
     exchange = Exchange(seed, prints=prints, plan=Plan(key, slots), clock=lake.clock, speed=speed, quirks=_read_quirks(quirks))
-    asyncio.run(_simulate(exchange, port, "" if own_key else f"TICKLAKE_FEED__KEY={key} ", until_told=until_told))
+    try:
+        asyncio.run(_simulate(exchange, port, "" if own_key else f"TICKLAKE_FEED__KEY={key} ", until_told=until_told))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise click.BadParameter(f"{port} is taken by another program; 0 takes a free one", param_hint="--port") from error
     if truth:
         _write_truth(exchange, truth)
     reached = sum(1 for _ in exchange.told.reached())
@@ -144,9 +150,10 @@ def _read_quirks(texts: tuple[str, ...]) -> Any:
         raise click.BadParameter(f"{' '.join(texts)!r} is not NAME=CHANCE with a name out of: {names}", param_hint="--quirk") from error
 
 
-def _write_truth(exchange: "Exchange", path: Path) -> None:
+def _write_truth(exchange: "Exchange", file: BinaryIO) -> None:
     """Write a line a trade: symbol, time, price, size, codes, and the connections that it reached."""
     encode = msgspec.json.Encoder(decimal_format="string").encode
-    with path.open("wb") as file:
-        for trade, connections in zip(exchange.told.trades, exchange.told.delivered, strict=True):
-            file.write(encode({**trade._asdict(), "delivered": sorted(connections)}) + b"\n")
+    file.writelines(
+        encode({**trade._asdict(), "delivered": sorted(connections)}) + b"\n"
+        for trade, connections in zip(exchange.told.trades, exchange.told.delivered, strict=True)
+    )

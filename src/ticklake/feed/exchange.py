@@ -12,7 +12,6 @@ Guarantee  the same seed gives the same day, and the same quirks at the same fra
 
 import asyncio
 import contextlib
-import logging
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from http import HTTPStatus
@@ -28,6 +27,7 @@ from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
 from ticklake.feed.listings import LISTINGS, Print, Trade, trade_day
 from ticklake.feed.market import BROKEN_FRAMES, cut_frames, write_frame
+from ticklake.logs import silent_logger
 
 TOO_MANY_SYMBOLS: Final = {"type": "error", "msg": "Subscribing to too many symbols"}
 PING: Final = b'{"type":"ping"}'
@@ -38,10 +38,7 @@ SETTLE_FRAMES: Final = 200
 LAST_WORDS: Final = ("oversize", "close", "drop", "hang")
 """Quirks behind which a connection is told nothing any more; one of them a frame."""
 
-_SILENT: Final = logging.getLogger("ticklake.feed.exchange.socket")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.setLevel(logging.CRITICAL + 1)  # who listens here came with a key in the URL
-_SILENT.propagate = False
+_SILENT: Final = silent_logger("feed.exchange.socket")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode

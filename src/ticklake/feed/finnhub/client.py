@@ -7,12 +7,11 @@
     wait       decorrelated jitter between attempts, or as long as a 429 asks for
 
 Guarantee  what can heal is tried for ever; what cannot (a key that is refused) stops at once
-Raises     KeyRefused
+Raises     KeyRefused, and what the log raises but DiskFull
 """
 
 import asyncio
 import contextlib
-import logging
 import random
 from collections.abc import Sequence
 from typing import Final
@@ -26,7 +25,7 @@ from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
 from ticklake.errors import KeyRefused
 from ticklake.feed.recorder import Recorder, jittered
-from ticklake.logs import FEED_CLOSED, FEED_OPENED, FEED_UNREACHABLE, SYMBOLS_WITHOUT_SLOT, log_event, warn_event
+from ticklake.logs import FEED_CLOSED, FEED_OPENED, FEED_UNREACHABLE, SYMBOLS_WITHOUT_SLOT, log_event, silent_logger, warn_event
 
 FEED: Final = "finnhub"
 
@@ -38,10 +37,7 @@ NS_PER_SECOND: Final = 1_000_000_000
 STEADY_SECONDS: Final = 10.0
 """A connection that stood this long was a good one: the next failure begins with the shortest wait again."""
 
-_SILENT: Final = logging.getLogger("ticklake.feed.finnhub.socket")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.setLevel(logging.CRITICAL + 1)  # the library tells the URL, and in it the key, to whoever listens
-_SILENT.propagate = False
+_SILENT: Final = silent_logger("feed.finnhub.socket")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -97,6 +93,7 @@ class FinnhubClient:
         if self._left_out:
             warn_event(SYMBOLS_WITHOUT_SLOT, symbols=self._left_out, slots=self._limits.slots)
         committing = asyncio.create_task(self._recorder.commit_forever())
+        committing.add_done_callback(lambda _: self.stop())  # it ends by itself only where the log fails: raised below
         waited = self._limits.least_wait_seconds
         try:
             while not self._stopping.is_set():
