@@ -39,6 +39,9 @@ from ticklake.warehouse.build import Built
 
 ROOT: Final = Path(__file__).parents[1]
 NS_PER_MS: Final = 1_000_000
+DEPTH: Final = int(os.environ.get("TICKLAKE_TEST_DEPTH", "1"))
+"""How many times more examples the properties of whole lakes are tried with: `make properties` goes deeper than `make test`."""
+
 GOLD: Final = ("bars_1m", "bars_5m", "bars_1d")
 PRINTS: Final = "select * exclude (load_id) from silver.prints order by log_id, log_partition, log_offset, print_index"
 TRADES: Final = """

@@ -13,7 +13,7 @@ from ticklake.warehouse.transform import Transform
 pytestmark = pytest.mark.usefixtures("dbt_results")
 
 MODELS: Final = ROOT / "transform" / "models"
-JUDGES: Final = {"current_bars_5m", "prints", "lens_minutes", "lens_conditions", "new_prints"}
+JUDGES: Final = {"current_bars_5m", "prints", "lens_minutes", "lens_conditions", "new_prints", "feed_gaps"}
 
 
 def find_in_units(pattern: str) -> list[str]:

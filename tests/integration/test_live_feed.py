@@ -155,6 +155,11 @@ def test_an_exchange_says_which_wishes_it_cannot_grant(lake: Lake) -> None:
     run_day(lake, exchange, symbols=["FX:EURUSD", *exchange.symbols])
     errors = [record["frame"]["msg"] for record in read_records(lake) if (record.get("frame") or {}).get("type") == "error"]
     assert Counter(errors) == {"Invalid symbol FX:EURUSD": 1, "Subscribing to too many symbols": len(exchange.symbols) - 2}
+    refused = {(symbol, each["cause"]) for each in controls(lake, "unsubscribed") for symbol in each["symbols"]}
+    assert refused == {("FX:EURUSD", "invalid_symbol"), *((symbol, "no_slot") for symbol in exchange.symbols[2:])}
+    (subscribed,) = controls(lake, "subscribed")
+    assert subscribed["symbols"] == exchange.symbols[:2]
+    assert set(subscribed["without_slot"]) == set(exchange.symbols[2:])
 
 
 def test_a_full_disk_pauses_the_feed_and_loses_nothing_that_was_kept_with_a_log_that_pretends(lake: Lake) -> None:

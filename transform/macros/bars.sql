@@ -180,15 +180,47 @@ records as (
 
 ),
 
-{{ tell_provisional('records', 'received_ns') }}
+known_sessions as (
+
+    select
+        feed,
+        session,
+        collector,
+        first_received_ns,
+        case when closed_ns <= {{ timestamp_to_ns('as_of') }} then closed_ns end as closed_ns,
+        case when closed_ns <= {{ timestamp_to_ns('as_of') }} then cause end as cause,
+        least(last_frame_ns, {{ timestamp_to_ns('as_of') }}) as last_frame_ns
+    from {{ ref('feed_sessions') }}
+    where first_received_ns <= {{ timestamp_to_ns('as_of') }}
+
+),
+
+known_events as (
+
+    select * from {{ ref('feed_events') }}
+    where received_ns <= {{ timestamp_to_ns('as_of') }}
+
+),
+
+gaps as (
+    {{ feed_gaps('known_sessions', 'known_events') }}
+),
+
+{{ tell_reader(interval, 'records', 'received_ns') }}
 {% endmacro %}
 
 
-{# The newest bars, with what only a reader can be told: whether the feed has gone past them. #}
-{% macro current_bars(bars) %}
+{# The newest bars, with what only a reader can be told: whether they have a gap, and whether the feed has gone past them. #}
+{% macro current_bars(interval) %}
 with bars as (
 
-    select * from {{ ref(bars) }}
+    select * from {{ ref('bars_' ~ interval) }}
+
+),
+
+gaps as (
+
+    select * from {{ ref('feed_gaps') }}
 
 ),
 
@@ -198,12 +230,16 @@ feed_sessions as (
 
 ),
 
-{{ tell_provisional('feed_sessions', 'last_received_ns') }}
+{{ tell_reader(interval, 'feed_sessions', 'last_received_ns') }}
 {% endmacro %}
 
 
-{# The end of a query with bars: whether their feed's watermark has passed what makes them final. #}
-{% macro tell_provisional(records, received_ns) -%}
+{# The end of a query with bars and gaps: whether one overlaps, and whether the feed's watermark has passed what makes a bar final. #}
+{% macro tell_reader(interval, records, received_ns) -%}
+watched_bars as (
+    {{ watched_bars(interval, 'bars') }}
+),
+
 watermarks as (
 
     select
@@ -215,8 +251,17 @@ watermarks as (
 )
 
 select
-    bars.*,
-    {{ timestamp_to_ns('bars.final_at') }} >= watermarks.watermark_ns as is_provisional
-from bars
-inner join watermarks on bars.feed = watermarks.feed
+    watched_bars.* exclude (watch_from_ns, watch_to_ns),
+    exists (
+        select 1
+        from gaps
+        where
+            gaps.feed = watched_bars.feed
+            and gaps.symbol = watched_bars.symbol
+            and gaps.from_ns < watched_bars.watch_to_ns
+            and coalesce(gaps.to_ns, 9223372036854775807) >= watched_bars.watch_from_ns
+    ) as has_gap,
+    {{ timestamp_to_ns('watched_bars.final_at') }} >= watermarks.watermark_ns as is_provisional
+from watched_bars
+inner join watermarks on watched_bars.feed = watermarks.feed
 {%- endmacro %}

@@ -2,7 +2,7 @@
 
     replay → land → build         one stage at a time
     run                           all of them, until Ctrl-C
-    bars, query, ledger, status   what there is
+    bars, gaps, query, ledger, status   what there is
     verify, explain               is it true, and why
     doctor, config show, demo     is it well, how is it set, what is it like
 
@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "build": "ticklake.cli.path",
     "run": "ticklake.cli.run",
     "bars": "ticklake.cli.read",
+    "gaps": "ticklake.cli.read",
     "query": "ticklake.cli.read",
     "ledger": "ticklake.cli.read",
     "status": "ticklake.cli.read",

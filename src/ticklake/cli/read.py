@@ -1,4 +1,4 @@
-"""What there is: bars, query, ledger, status. They answer while `run` works."""
+"""What there is: bars, gaps, query, ledger, status. They answer while `run` works."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -43,7 +43,7 @@ def bars(
     """Print bars of the named symbols, or of all.
 
     A bar is provisional until its feed has gone past its end and the grace for late prints; its revision grows with
-    each minute in which something came later still.
+    each minute in which something came later still. It has a gap if its symbol was not observed for a part of it.
     """
     from ticklake.cli.lake import Lake
 
@@ -57,7 +57,7 @@ def bars(
         last_date = to_at.date() + day if to_at else as_of.date() + day
         parameters |= {"as_of": as_of, "first_date": first_date, "last_date": last_date}
     sql = f"""
-        select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count, revision, is_provisional
+        select feed, symbol, lens, start_at, open, high, low, close, volume, vwap, trade_count, revision, has_gap, is_provisional
         from {table}
         where
             (len($symbols) = 0 or list_contains($symbols, symbol))
@@ -70,6 +70,35 @@ def bars(
     found = query(sql, parameters)
     if not found.rows or not {row[1] for row in found.rows}.issuperset(symbols):  # only then: beside `run` every query waits for a turn
         _check_names(query, symbols, lens)
+    print_result(found, "json" if as_json else output_format)
+
+
+@click.command()
+@click.argument("symbols", nargs=-1, metavar="SYMBOL…")
+@click.option("--from", "from_at", type=MOMENT, help="Gaps that end at or after this, UTC.")
+@click.option("--to", "to_at", type=MOMENT, help="Gaps that begin before this, UTC.")
+@FORMAT
+@JSON
+@click.pass_obj
+def gaps(
+    home: Path | None, symbols: tuple[str, ...], from_at: datetime | None, to_at: datetime | None, output_format: str, as_json: bool
+) -> None:
+    """Print when the named symbols, or any that was subscribed to, were not observed, and why.
+
+    A gap without an end lasts until now. One that lasts no time is a message that could not be read.
+    """
+    from ticklake.cli.lake import Lake
+
+    sql = """
+        select feed, symbol, from_at, to_at, (to_ns - from_ns) / 1e9 as seconds, cause
+        from silver.feed_gaps
+        where
+            (len($symbols) = 0 or list_contains($symbols, symbol))
+            and coalesce(to_at, timestamp 'infinity') >= coalesce($from_at, timestamp '-infinity')
+            and from_at < coalesce($to_at, timestamp 'infinity')
+        order by feed, symbol, from_at
+    """
+    found = Lake.at(home).query(sql, {"symbols": list(symbols), "from_at": from_at, "to_at": to_at})
     print_result(found, "json" if as_json else output_format)
 
 

@@ -1,4 +1,4 @@
 {# grain: one trading day of a symbol through a lens in which it traded: feed, symbol, lens, start_at #}
 {{ config(materialized='view', tags=['definition'], contract={'enforced': false}) }}
 
-{{ current_bars('bars_1d') }}
+{{ current_bars('1d') }}

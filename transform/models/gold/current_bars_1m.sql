@@ -1,4 +1,4 @@
 {# grain: one minute of a symbol through a lens in which it traded: feed, symbol, lens, start_at #}
 {{ config(materialized='view', tags=['definition'], contract={'enforced': false}) }}
 
-{{ current_bars('bars_1m') }}
+{{ current_bars('1m') }}

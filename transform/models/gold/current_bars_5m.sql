@@ -1,4 +1,4 @@
 {# grain: five minutes of a symbol through a lens in which it traded: feed, symbol, lens, start_at #}
 {{ config(materialized='view', tags=['definition'], contract={'enforced': false}) }}
 
-{{ current_bars('bars_5m') }}
+{{ current_bars('5m') }}

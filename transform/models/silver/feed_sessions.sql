@@ -26,7 +26,8 @@ new_sessions as (
         min(seq) as first_seq,
         max(seq) as last_seq,
         min(received_ns) as first_received_ns,
-        max(received_ns) as last_received_ns
+        max(received_ns) as last_received_ns,
+        max(case when kind <> 'control' then received_ns end) as last_frame_ns
     from new_records
     group by feed, session
 
@@ -46,7 +47,8 @@ known_sessions as (
         first_seq,
         last_seq,
         first_received_ns,
-        last_received_ns
+        last_received_ns,
+        last_frame_ns
     from {{ this }}
     where {{ within_reach('session') }}
     {%- endif %}
@@ -65,7 +67,8 @@ merged_sessions as (
         min(opened_ns) as opened_ns,
         min(closed_ns) as closed_ns,
         min(first_received_ns) as first_received_ns,
-        max(last_received_ns) as last_received_ns
+        max(last_received_ns) as last_received_ns,
+        max(last_frame_ns) as last_frame_ns
     from known_sessions
     group by feed, session
 

@@ -1,8 +1,9 @@
 """Finnhub's socket: connect, subscribe, and keep every message, until told to stop.
 
     connect    one connection; the one before it is closed and done with
-    subscribe  every symbol, and those beyond the plan's slots are named
+    subscribe  every symbol; recorded as observed once two pings behind the wishes are answered, those without a slot are named
     keep       each message as it came
+    heed       errors: a symbol that is refused is recorded as not observed
     watch      silence, a full disk, and a heartbeat each second
     wait       decorrelated jitter between attempts, or as long as a 429 asks for
 
@@ -25,12 +26,26 @@ from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
 from ticklake.errors import KeyRefused
 from ticklake.feed.recorder import Recorder, jittered
-from ticklake.logs import FEED_CLOSED, FEED_OPENED, FEED_UNREACHABLE, SYMBOLS_WITHOUT_SLOT, log_event, silent_logger, warn_event
+from ticklake.logs import (
+    FEED_CLOSED,
+    FEED_OPENED,
+    FEED_UNREACHABLE,
+    SYMBOL_REFUSED,
+    SYMBOLS_WITHOUT_SLOT,
+    log_event,
+    silent_logger,
+    warn_event,
+)
 
 FEED: Final = "finnhub"
 
 UNAUTHORIZED: Final = 401
 TOO_MANY_REQUESTS: Final = 429
+TOO_MANY_SYMBOLS: Final = "Subscribing to too many symbols"
+INVALID_SYMBOL: Final = "Invalid symbol "
+ERROR_BYTES: Final = 1_000
+"""No error is longer: a frame of trades need not be looked at twice."""
+
 MESSAGE_TOO_BIG: Final = 1009
 
 NS_PER_SECOND: Final = 1_000_000_000
@@ -40,6 +55,14 @@ STEADY_SECONDS: Final = 10.0
 _SILENT: Final = silent_logger("feed.finnhub.socket")
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Said(msgspec.Struct):
+    type: str
+    msg: str = ""
+
+
+_decode = msgspec.json.Decoder(_Said).decode
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -81,6 +104,7 @@ class FinnhubClient:
         self._stopping = asyncio.Event()
         self._heard_ns = 0
         self._ending = ""
+        self._refused: dict[str, str] = {}
         self.connections = 0
         self.attempts = 0
 
@@ -147,15 +171,15 @@ class FinnhubClient:
         offered = socket.response.headers.get("Date", "") if socket.response else ""
         self._recorder.open_session(host=self._host, server_date=offered)
         log_event(FEED_OPENED, host=self._host, session=self._recorder.session)
-        watching = asyncio.create_task(self._watch(socket))
+        watching = asyncio.gather(self._watch(socket), self._confirm(socket, self._symbols))
         try:
-            for symbol in self._symbols:
-                await socket.send(_encode({"type": "subscribe", "symbol": symbol}).decode())
-            self._recorder.control("subscribed", symbols=self._symbols, without_slot=self._left_out)
+            await self._subscribe(socket, self._symbols)
             while True:
                 raw = await socket.recv(decode=False)
                 self._heard_ns = self._clock.monotonic_ns()
                 self._recorder.frame(raw)
+                if len(raw) < ERROR_BYTES and b"error" in raw:
+                    self._heed(raw)
                 await self._recorder.room()
         except ConnectionClosed as error:
             self._ending = self._ending or _name_cause(error)
@@ -164,6 +188,43 @@ class FinnhubClient:
             watching.cancel()
             self._recorder.close_session(self._ending or "interrupted", detail=detail)
             log_event(FEED_CLOSED, session=self._recorder.session, cause=self._ending or "interrupted")
+
+    async def _subscribe(self, socket: ClientConnection, symbols: Sequence[str]) -> None:
+        """Ask for symbols."""
+        self._refused = {}
+        for symbol in symbols:
+            await socket.send(_encode({"type": "subscribe", "symbol": symbol}).decode())
+
+    async def _confirm(self, socket: ClientConnection, symbols: Sequence[str]) -> None:
+        """Record symbols as observed once two pings are answered, the second sent behind the first one's answer.
+
+        The vendor acknowledges no subscription, and a server answers a ping before it comes to the wishes in front of it.
+        """
+        with contextlib.suppress(ConnectionClosed):  # then nothing was observed
+            for _ in range(2):
+                await (await socket.ping())
+            granted = [symbol for symbol in symbols if symbol not in self._refused]
+            refused = [symbol for symbol, cause in self._refused.items() if cause == "no_slot"]
+            self._recorder.control("subscribed", symbols=granted, without_slot=[*refused, *self._left_out])
+
+    def _heed(self, raw: bytes) -> None:
+        """Record that a symbol is refused. Who has too many is not told which: wishes are granted in turn, so the last ones fail."""
+        try:
+            said = _decode(raw)
+        except (msgspec.DecodeError, RecursionError):
+            return  # no error of the vendor's; what it is, silver will say
+        if said.type != "error":
+            return
+        wished = [symbol for symbol in self._symbols if symbol not in self._refused]
+        if said.msg == TOO_MANY_SYMBOLS and wished:
+            symbol, cause = wished[-1], "no_slot"
+        elif (symbol := said.msg.removeprefix(INVALID_SYMBOL)) in wished:
+            cause = "invalid_symbol"
+        else:
+            return
+        self._refused[symbol] = cause
+        self._recorder.control("unsubscribed", symbols=[symbol], cause=cause)
+        warn_event(SYMBOL_REFUSED, symbol=symbol, cause=cause)
 
     async def _watch(self, socket: ClientConnection) -> None:
         """Tell the log each second that the connection stands; close it when it should not any longer."""

@@ -1,0 +1,126 @@
+"""Gaps are what no connection proves to have observed, in whatever order the records are built; bars that overlap one say so."""
+
+import random
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.rig import DEPTH, Session, Tick, build, land, log_records, open_lake, utc_ms
+from ticklake.cli.lake import Lake
+
+pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
+
+START_MS: Final = utc_ms("2024-01-10 15:30")
+SECONDS: Final = 900
+SYMBOLS: Final = ("AAPL", "IBM", "BINANCE:BTCUSDT")
+GAPS: Final = "select symbol, from_ns, coalesce(to_ns, 9223372036854775807) from silver.feed_gaps"
+BARS: Final = "select symbol, epoch_ms(start_at), has_gap from gold.current_bars_1m where lens = 'all_prints'"
+
+
+class Life(msgspec.Struct):
+    """What two collectors logged; and of each symbol the seconds in which one of them proves to have observed it."""
+
+    records: list[bytes]
+    observed: dict[str, set[int]]
+    unreadable: dict[str, set[int]]
+    still: set[str]
+    """Symbols that a connection may observe still."""
+
+
+def live(seed: int) -> Life:
+    """Let two collectors connect, subscribe, give up symbols, hang, break and die for a quarter of an hour, second by second."""
+    life = Life([], {symbol: set() for symbol in SYMBOLS}, {symbol: set() for symbol in SYMBOLS}, set())
+    for number, collector in enumerate("ab"):
+        _live_one(life, collector, random.Random(f"{seed}/{collector}"), number)
+    return life
+
+
+def _live_one(life: Life, collector: str, choose: random.Random, number: int) -> None:
+    second, connections, is_over = choose.randrange(1, 120), 0, True
+    wanted: dict[str, int] = {}
+    while second < SECONDS - 1:
+        connections += 1
+        session = Session(collector=collector, number=number * 1000 + connections)
+        life.records.append(session.control("session_opened", received_ms=_at(second) - 1))
+        symbols = choose.sample(SYMBOLS, k=choose.randrange(1, len(SYMBOLS) + 1))
+        life.records.append(session.control("subscribed", received_ms=_at(second), symbols=symbols, without_slot=[]))
+        wanted = dict.fromkeys(symbols, second)
+        end, last = min(SECONDS - 1, second + choose.randrange(1, 250)), second - 1
+        while (second := second + 1) < end:
+            happens = choose.random()
+            if happens < 0.7:
+                ticks = [Tick(symbol, _at(second), "10.5", "100") for symbol in wanted if choose.random() < 0.5]
+                life.records.append(
+                    session.frame(ticks, received_ms=_at(second)) if ticks else session.raw(b'{"type":"ping"}', received_ms=_at(second))
+                )
+                last = second
+            elif happens < 0.75:
+                life.records.append(session.raw(b"<html>", received_ms=_at(second)))
+                last = second
+                for symbol in wanted:
+                    life.unreadable[symbol].add(second)
+            elif happens < 0.77 and len(wanted) > 1 and last == second - 1:
+                symbol = choose.choice(sorted(wanted))
+                life.records.append(session.control("unsubscribed", received_ms=_at(second), symbols=[symbol], cause="rotation"))
+                life.observed[symbol] |= set(range(wanted.pop(symbol), last + 1))
+            else:
+                life.records.append(session.control("heartbeat", received_ms=_at(second)))
+        for symbol, since in wanted.items():
+            life.observed[symbol] |= set(range(since, last + 1))
+        is_over = choose.random() < 0.7
+        if is_over:
+            life.records.append(session.control("session_closed", received_ms=_at(second), cause="connection_lost"))
+        second += choose.randrange(1, 60)
+    if not is_over:
+        life.still |= wanted.keys()
+
+
+def _at(second: int) -> int:
+    return START_MS + second * 1000
+
+
+def seconds_of(gaps: Iterable[tuple[int, int]]) -> set[int]:
+    """Give the seconds of the quarter that lie in gaps."""
+    first_ns = START_MS * 1_000_000
+    return {second for from_ns, to_ns in gaps for second in range(SECONDS) if from_ns <= first_ns + second * 1_000_000_000 <= to_ns}
+
+
+@settings(max_examples=DEPTH)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gaps_are_what_nobody_observed_and_bars_that_overlap_one_say_so(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    life = live(seed)
+    lake = open_lake(tmp_path_factory.mktemp("gaps"))
+    records = list(life.records)
+    random.Random(seed).shuffle(records)
+    for part in (records[: len(records) // 2], records[len(records) // 2 :]):
+        log_records(lake, part)
+        land(lake)
+        build(lake)
+
+    found = read_gaps(lake)
+    for symbol in SYMBOLS:
+        missed = set(range(SECONDS)) - life.observed[symbol]
+        gaps = found.get(symbol, [])
+        if not life.observed[symbol]:
+            continue  # where nothing was ever observed, all that is told is that
+        if symbol in life.still:  # what a standing connection observes after its last message, nobody knows yet
+            missed -= set(range(max(life.observed[symbol]) + 1, SECONDS))
+        told = seconds_of(gap for gap in gaps if gap[0] < gap[1])
+        assert told == missed, symbol
+        moments = {from_ns for from_ns, to_ns in gaps if from_ns == to_ns}
+        assert {(from_ns // 1_000_000 - START_MS) // 1000 for from_ns in moments} == life.unreadable[symbol]
+    for symbol, start_ms, has_gap in lake.query(BARS).rows:
+        from_ns, to_ns = start_ms * 1_000_000, (start_ms + 60_000) * 1_000_000
+        assert has_gap == any(gap[0] < to_ns and gap[1] >= from_ns for gap in found.get(symbol, [])), (symbol, start_ms)
+
+
+def read_gaps(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """Give each symbol's gaps."""
+    gaps: dict[str, list[tuple[Any, ...]]] = {}
+    for symbol, *gap in lake.query(GAPS).rows:
+        gaps.setdefault(symbol, []).append(tuple(gap))
+    return gaps
