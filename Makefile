@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check mutation format seeds lock wheel clean
+.PHONY: help demo test properties faults check mutation format seeds lock wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(READY) ## an accelerated market through every stage, checked against its
 
 test: $(READY) ## the tests, with branch coverage
 	@$(BIN)/pytest -n 2 --dist worksteal --cov --ignore tests/faults
+
+properties: $(READY) ## the properties of whole lakes, with four times the examples of `make test`
+	@TICKLAKE_TEST_DEPTH=4 $(BIN)/pytest -n 2 --dist worksteal tests/property
 
 faults: $(READY) ## kill every stage, at each fault point and at random moments
 	@$(BIN)/pytest -n 2 tests/faults

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ pytest.register_assert_rewrite("tests.rig")
 from tests.rig import ROOT, find_tape, open_lake  # noqa: E402 — after the rewrite was asked for
 from ticklake.cli.lake import Lake  # noqa: E402
 from ticklake.contracts.faults import FAULT_POINTS  # noqa: E402
+from ticklake.warehouse.transform import Transform  # noqa: E402
 
 os.environ["XDG_CACHE_HOME"] = str(ROOT / ".cache")  # of this checkout, shared by all tests and the commands that they start
 IS_CI = os.environ.get("CI", "").lower() == "true"
@@ -33,26 +35,39 @@ settings.register_profile(
 settings.load_profile("ticklake")
 
 
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Let no coverage be measured for a while, in this thread and in those that it starts."""
+    tracers = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        sys.settrace(tracers[0])
+        threading.settrace(tracers[1])  # type: ignore[arg-type]
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Let nothing trace where a test says `no_cover`: in a worker of xdist pytest-cov measures twice, and pauses once."""
-    tracers = sys.gettrace(), threading.gettrace()
-    if item.get_closest_marker("no_cover"):
-        sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
-    try:
+    with untraced() if item.get_closest_marker("no_cover") else nullcontext():
         return (yield)
-    finally:
-        if item.get_closest_marker("no_cover"):
-            sys.settrace(tracers[0])
-            threading.settrace(tracers[1])  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _dbt_untraced() -> Iterator[None]:
+    """Let dbt, in this process, run without coverage: tracing somebody else's code doubles the time of every build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transform, "run", untraced()(Transform.run))
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no setting of the user's reach a test."""
     for name in tuple(os.environ):
-        if name.startswith("TICKLAKE_") and name != "TICKLAKE_TEST_DATA":
+        if name.startswith("TICKLAKE_") and not name.startswith("TICKLAKE_TEST_"):
             monkeypatch.delenv(name)
 
 

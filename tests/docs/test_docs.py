@@ -34,13 +34,14 @@ def test_every_command_is_told_of_in_the_readme(name: str) -> None:
 
 
 @pytest.mark.parametrize("line", sorted(set(TYPED)))
-def test_every_line_that_the_readme_types_is_understood(line: str) -> None:
+def test_every_line_that_the_readme_types_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a file that a line names is opened here
     words = shlex.split(line)[1:]
     context = cli.make_context("ticklake", words)
     name, *rest = [*context._protected_args, *context.args]
     command = cli.get_command(context, name)
     assert command is not None
-    command.make_context(name, rest, parent=context)
+    command.make_context(name, rest, parent=context).close()
 
 
 def test_the_readme_types_something() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.rig import make_once, run_untraced, untraced_environment
+from tests.rig import make_once, untraced_environment
+from ticklake.cli.main import cli
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = 600
@@ -53,7 +55,8 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Pat
 
     def make(home: Path) -> None:
         for arguments in (["replay", str(recording)], ["land"], ["build"]):
-            run_untraced(home, *arguments)
+            done = CliRunner().invoke(cli, ["--home", str(home), *arguments])
+            assert done.exit_code == 0, done.stderr
 
     return make_once(tmp_path_factory, "built", make)
 

@@ -34,6 +34,7 @@ def test_a_nasty_moment_is_where_the_exchange_says(lake: Lake, symbol: str, mome
     assert lake.query(sql, {"symbol": symbol, "traded_ms": utc_ms(moment)}).rows == [expected], why
 
 
+@pytest.mark.no_cover  # two other libraries
 @pytest.mark.parametrize("exchange", OTHER_NAMES)
 def test_forty_years_are_the_same_in_another_library(lake: Lake, exchange: str) -> None:
     sql = """

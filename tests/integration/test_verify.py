@@ -177,6 +177,7 @@ def test_a_sound_lake_holds(sound: Lake) -> None:
     assert (verified.pending, verified.unreadable) == (0, [])
 
 
+@pytest.mark.no_cover  # the auditor is measured where it is tested alone
 @pytest.mark.parametrize(("tamper", "named"), TAMPERS.values(), ids=list(TAMPERS))
 def test_each_tamper_is_found_and_named(sound: Lake, tmp_path: Path, tamper: TamperWith, named: str) -> None:
     victim = Victim(sound, tmp_path / "home")

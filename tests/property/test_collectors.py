@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake, verify_lake
+from tests.rig import DEPTH, Session, Tick, build, find_unbalanced, land, log_records, open_lake, verify_lake
 from ticklake.audit.ledger import balance
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
@@ -74,7 +74,7 @@ def gaps(draw: st.DrawFn) -> list[tuple[int, int]]:
     return [(start, start + draw(st.integers(1, 60))) for start in starts]
 
 
-@settings(max_examples=3)
+@settings(max_examples=1 * DEPTH)
 @given(first=st.integers(0, 100_000), of_a=gaps(), of_b=gaps(), seed=st.integers(0, 2**32 - 1))
 def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_counted(
     first: int, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]], seed: int, tape: Path, tmp_path_factory: pytest.TempPathFactory

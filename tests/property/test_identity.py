@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, open_lake, utc_ms
+from tests.rig import DEPTH, Session, Tick, build, find_unbalanced, land, log_records, open_lake, utc_ms
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
 
@@ -65,7 +65,7 @@ def _expect(record: bytes, index: int, tick: Tick) -> tuple[Any, ...]:
     return (stamp["feed"], tick.symbol, tick.traded_ms, Decimal(tick.price), Decimal(tick.size), codes, *place)
 
 
-@settings(max_examples=4)
+@settings(max_examples=2 * DEPTH)
 @given(delivery=deliveries(), object_records=st.integers(3, 20))
 def test_trades_are_the_truth_whatever_was_sent_again(
     delivery: Delivery, object_records: int, tmp_path_factory: pytest.TempPathFactory

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.market import CODES, MARKS
-from tests.rig import GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms, verify_lake
+from tests.rig import DEPTH, GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms, verify_lake
 from ticklake.audit.calendar import Calendars
 from ticklake.audit.identity import judge_prints
 from ticklake.audit.prints import read_prints
@@ -77,7 +77,7 @@ def reach_of(lake: Lake, load_id: int) -> tuple[set[tuple[str, datetime]], set[t
     return touched, moved
 
 
-@settings(max_examples=2)
+@settings(max_examples=1 * DEPTH)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_late_prints_change_their_reach_alone_and_any_order_of_building_gives_the_same(
     seed: int, tmp_path_factory: pytest.TempPathFactory

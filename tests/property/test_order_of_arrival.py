@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.market import cut_objects, make_logs
-from tests.rig import Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference, verify_lake
+from tests.rig import DEPTH, Rows, build, find_unbalanced, open_lake, read_gold, read_prints, tell_difference, verify_lake
 from ticklake.cli.lake import Lake
 
 pytestmark = pytest.mark.no_cover  # many builds: tracing dbt would double their time
@@ -70,7 +70,7 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     assert min(days) > 3
 
 
-@settings(max_examples=3)
+@settings(max_examples=2 * DEPTH)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcome, tmp_path_factory: pytest.TempPathFactory) -> None:
     choose = random.Random(seed)

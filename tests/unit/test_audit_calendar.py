@@ -44,6 +44,7 @@ def test_a_nasty_moment_is_where_the_exchange_says(symbol: str, moment: str, tra
     assert calendar.place(utc_ms(moment) // BUCKET_MS) == (date.fromisoformat(trading_date), session), why
 
 
+@pytest.mark.no_cover  # two other libraries
 @pytest.mark.parametrize("exchange", OTHER_NAMES)
 def test_forty_years_are_the_same_in_another_library(exchange: str) -> None:
     assert find_other_days(Calendars(read_seeds(SEEDS).exchanges), exchange) == EXPLAINED[exchange].keys()
