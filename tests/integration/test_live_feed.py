@@ -1,78 +1,18 @@
-"""The client and the recorder against an exchange on loopback: what was delivered is recorded, and no more is tried than is wise."""
+"""The client against an exchange on loopback: what was delivered is recorded, and no more is tried than is wise."""
 
-import asyncio
 import itertools
-import json
-import random
-import re
-import signal
-import socket
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from tests.integration.conftest import assert_said, run_cli
-from tests.rig import build, find_unbalanced, land, open_lake, start_ticklake, verify_lake
+from tests.live_rig import KEY, QUICK, controls, make_exchange, read_records, run_day
+from tests.rig import build, find_unbalanced, land, verify_lake
 from ticklake.cli.lake import Lake
-from ticklake.errors import DiskFull, KeyRefused, LogCorrupt
-from ticklake.feed.exchange import Exchange, Plan, Quirks
-from ticklake.feed.finnhub.client import FinnhubClient, Limits
-from ticklake.feed.recorder import Recorder
-from ticklake.locks import hold_stage
-
-SIMULATE = ("simulate", "--port", "0", "--prints", "2000", "--until-told")
-KEY = "canary-5f1d"
-QUICK = Limits(silence_seconds=0.4, least_wait_seconds=0.01, most_wait_seconds=0.05, heartbeat_seconds=0.05, close_seconds=0.2)
-
-
-def make_exchange(lake: Lake, *, prints: int = 6_000, slots: int = 50, refusals: int = 0, **options: Any) -> Exchange:
-    """Give an exchange that tells its day as fast as it is listened to."""
-    return Exchange(3, prints=prints, plan=Plan(KEY, slots, refusals), clock=lake.clock, **options)
-
-
-async def collect_day(
-    lake: Lake, exchange: Exchange, *, key: str = KEY, symbols: list[str] | None = None, limits: Limits = QUICK, log: Any = None
-) -> FinnhubClient:
-    """Collect from an exchange to the end of its day; give the client."""
-    recorder = Recorder(log or lake.open_log_writer(), feed="finnhub", collector="rig", clock=lake.clock)
-    async with exchange.open("127.0.0.1", 0) as port:
-        client = FinnhubClient(
-            recorder,
-            url=f"ws://127.0.0.1:{port}",
-            key=key,
-            symbols=symbols or exchange.symbols,
-            clock=lake.clock,
-            limits=limits,
-            chance=random.Random(1),
-        )
-        collecting = asyncio.create_task(client.collect())
-        telling = asyncio.create_task(exchange.finished.wait())
-        async with asyncio.timeout(120):
-            await asyncio.wait([collecting, telling], return_when=asyncio.FIRST_COMPLETED)
-            client.stop()
-            telling.cancel()
-            await collecting
-    return client
-
-
-def run_day(lake: Lake, exchange: Exchange, **options: Any) -> FinnhubClient:
-    """The same, from outside of any loop."""
-    with hold_stage(lake.home.locks, "log"):
-        return asyncio.run(collect_day(lake, exchange, **options))
-
-
-def read_records(lake: Lake) -> list[dict[str, Any]]:
-    """Give what the log holds."""
-    return [msgspec.json.decode(record.value) for record in lake.log.read(0, 0, max_records=1_000_000)]
-
-
-def controls(lake: Lake, control_type: str) -> list[dict[str, Any]]:
-    """Give the control records of a type."""
-    return [record["control"] for record in read_records(lake) if record.get("control", {}).get("type") == control_type]
+from ticklake.errors import KeyRefused
+from ticklake.feed.exchange.quirks import Quirks
 
 
 def test_trades_are_what_was_delivered_intact_whatever_the_exchange_does(lake: Lake) -> None:
@@ -162,30 +102,6 @@ def test_an_exchange_says_which_wishes_it_cannot_grant(lake: Lake) -> None:
     assert set(subscribed["without_slot"]) == set(exchange.symbols[2:])
 
 
-def test_a_full_disk_pauses_the_feed_and_loses_nothing_that_was_kept_with_a_log_that_pretends(lake: Lake) -> None:
-    class FullForAWhile:
-        """A log that has no room at its third, fourth and fifth append."""
-
-        def __init__(self) -> None:
-            self.log = lake.open_log_writer()
-            self.appends = 0
-
-        def append(self, records: list[bytes]) -> int:
-            self.appends += 1
-            if 3 <= self.appends <= 5:
-                raise DiskFull("the log cannot grow", hint="free some space")
-            return self.log.append(records)
-
-    exchange = make_exchange(lake, prints=3_000, speed=20_000.0)
-    client = run_day(lake, exchange, log=FullForAWhile())
-    assert "disk_full" in {closed["cause"] for closed in controls(lake, "session_closed")}
-    assert client.connections > 1
-    numbers: dict[str, list[int]] = {}
-    for record in read_records(lake):
-        numbers.setdefault(record["session"], []).append(record["seq"])
-    assert all(seqs == list(range(len(seqs))) for seqs in numbers.values())
-
-
 def test_the_key_is_told_to_nobody(
     lake: Lake, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -214,76 +130,3 @@ def test_what_is_missing_is_said_before_anything_is_connected(
     done = run_cli(tmp_path, "collect", *words)
     assert_said(done, said)
     assert KEY not in done.stderr
-
-
-def test_collect_records_from_simulate_until_it_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, home = tmp_path / "truth.ndjson", tmp_path / "home"
-    key = {"TICKLAKE_FEED__KEY": KEY}
-    with start_ticklake(tmp_path / "exchange", *SIMULATE, "--truth", str(truth), environment=key) as exchange:
-        assert exchange.process.stdout is not None
-        url = re.search(rb"ws://127.0.0.1:\d+", exchange.process.stdout.readline())
-        assert url is not None
-        with start_ticklake(home, "collect", "AAPL", "MSFT", "--json", "--url", url[0].decode(), environment=key) as collector:
-            collector.wait_for("feed_opened")
-            assert exchange.end()[0] == 0
-            collector.process.send_signal(signal.SIGINT)
-            code, stdout = collector.end()
-    assert code == 0, collector.seen
-    assert KEY not in stdout + "".join(collector.seen)
-    lake = open_lake(home)
-    land(lake)
-    build(lake)
-    told = [json.loads(line) for line in truth.read_text().splitlines()]
-    reached = Counter((each["symbol"], each["traded_ms"], Decimal(each["price"])) for each in told if each["delivered"])
-    assert Counter(lake.query("select symbol, traded_ms, price from silver.trades").rows) == reached
-    assert reached.total() > 100
-    monkeypatch.setenv("TICKLAKE_FEED__KEY", KEY)
-    assert KEY not in run_cli(home, "config", "show").stdout
-
-
-def test_a_quirk_that_nobody_knows_is_named(tmp_path: Path) -> None:
-    done = run_cli(tmp_path, "simulate", "--quirk", "sulk=0.1")
-    assert done.returncode == 2
-    assert "sulk=0.1" in done.stderr
-    assert "hang" in done.stderr
-
-
-def test_a_port_that_is_taken_and_a_truth_that_cannot_be_written_are_said_at_once(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = run_cli(tmp_path, "simulate", "--port", port)
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert f"{port} is taken" in done.stderr
-    done = run_cli(tmp_path, *SIMULATE, "--truth", str(tmp_path / "nowhere" / "truth.ndjson"))
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert "truth.ndjson" in done.stderr
-
-
-def test_a_log_that_fails_stops_the_collector_with_a_log_that_pretends(lake: Lake) -> None:
-    class Corrupt:
-        """A log whose segment is broken."""
-
-        def append(self, _records: list[bytes]) -> int:
-            raise LogCorrupt("the log segment cannot be used", hint="ticklake doctor")
-
-    with pytest.raises(LogCorrupt):
-        run_day(lake, make_exchange(lake, prints=1_000, speed=1.0), log=Corrupt())
-
-
-def test_memory_stays_bounded_where_the_disk_is_slower_than_the_feed(tmp_path: Path) -> None:
-    lake = open_lake(tmp_path / "home")
-    recorder = Recorder(lake.open_log_writer(), feed="finnhub", collector="rig", clock=lake.clock)
-
-    async def flood() -> int:
-        recorder.open_session()
-        kept = 0
-        while kept < 200_000:
-            try:
-                await asyncio.wait_for(recorder.room(), 0.01)
-            except TimeoutError:
-                return kept
-            recorder.frame(b'{"type":"ping"}')
-            kept += 1
-        return kept
-
-    assert asyncio.run(flood()) < 60_000  # nobody commits: the reader is told to wait

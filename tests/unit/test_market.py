@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.fakes import FakeClock, FakeLog
 from ticklake.contracts.frame import read_record_id
-from ticklake.feed.listings import LISTINGS, MINUTE_MS, join_codes, write_number
-from ticklake.feed.market import Market
+from ticklake.feed.exchange.listings import LISTINGS, MINUTE_MS, join_codes, write_number
+from ticklake.feed.exchange.market import Market
 from ticklake.feed.replay import replay
 
 PRINTS = 6_000

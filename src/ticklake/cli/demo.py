@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ticklake.audit.ledger import Hop
     from ticklake.audit.truth import Comparison
     from ticklake.cli.lake import Lake
-    from ticklake.feed.market import Market, MarketSession
+    from ticklake.feed.exchange.market import Market, MarketSession
 
 MARKER: Final = "demo.json"
 STAGE: Final = "demo"
@@ -140,7 +140,7 @@ class _Run:
             click.echo(f"{name:<8} {work.did:<54} {seconds:>5.1f} s", err=True)
 
     def make_market(self, seed: int, prints: int) -> "Market":
-        from ticklake.feed.market import Market
+        from ticklake.feed.exchange.market import Market
 
         with self._stage("market", unit="trades", total=prints) as work:
             market = Market(seed, prints=prints)

@@ -22,8 +22,8 @@ import click
 from ticklake.errors import DiskFull, TicklakeError
 
 COMMANDS: Final = {
-    "collect": "ticklake.cli.live",
-    "simulate": "ticklake.cli.live",
+    "collect": "ticklake.cli.collect",
+    "simulate": "ticklake.cli.simulate",
     "replay": "ticklake.cli.path",
     "land": "ticklake.cli.path",
     "build": "ticklake.cli.path",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ticklake.audit.ledger import Hop
     from ticklake.audit.truth import Comparison
     from ticklake.contracts.ports import Query
-    from ticklake.feed.market import Market
+    from ticklake.feed.exchange.market import Market
 
 WIDTH: Final = 88
 ZONE: Final = "America/New_York"

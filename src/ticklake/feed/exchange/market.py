@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from ticklake.contracts.frame import Stamp, envelope_head, format_control, frame_body
-from ticklake.feed.listings import FIRST_MS, LATE_MS, LISTINGS, MINUTE_MS, Print, Trade, trade_day
+from ticklake.feed.exchange.listings import FIRST_MS, LATE_MS, LISTINGS, MINUTE_MS, Print, Trade, trade_day
 from ticklake.feed.ports import TimedRecord
 
 FEED: Final = "demo"

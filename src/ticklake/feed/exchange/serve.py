@@ -13,7 +13,7 @@ Guarantee  the same seed gives the same day, and the same quirks at the same fra
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -25,8 +25,10 @@ from websockets.http11 import Request, Response
 
 from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
-from ticklake.feed.listings import LISTINGS, Print, Trade, trade_day
-from ticklake.feed.market import BROKEN_FRAMES, cut_frames, write_frame
+from ticklake.feed.exchange.listings import LISTINGS, Print, trade_day
+from ticklake.feed.exchange.market import BROKEN_FRAMES, cut_frames, write_frame
+from ticklake.feed.exchange.quirks import Quirks
+from ticklake.feed.exchange.truth import Told
 from ticklake.logs import silent_logger
 
 TOO_MANY_SYMBOLS: Final = {"type": "error", "msg": "Subscribing to too many symbols"}
@@ -44,25 +46,6 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes wrong, as chances a frame."""
-
-    repeat: float = 0.0
-    """The frame is sent three times."""
-    garbage: float = 0.0
-    """A message that nobody can read comes behind it."""
-    unknown: float = 0.0
-    """A message of a type that nobody knows comes behind it."""
-    oversize: float = 0.0
-    """A message of 2 MiB comes behind it."""
-    close: float = 0.0
-    """The exchange says goodbye behind it."""
-    drop: float = 0.0
-    """The connection is cut behind it, without a word."""
-    hang: float = 0.0
-    """From here on the connection stays up and says nothing any more."""
-
-
 class Plan(msgspec.Struct, frozen=True):
     """What the exchange grants, and to whom."""
 
@@ -71,21 +54,6 @@ class Plan(msgspec.Struct, frozen=True):
     """Symbols that a connection may subscribe to."""
     refusals: int = 0
     """Attempts that are answered with 429 before the first one is let in."""
-
-
-class Told(msgspec.Struct):
-    """The truth."""
-
-    trades: list[Trade] = []
-    """Every genuine trade of the day, in the order of its telling."""
-    delivered: list[set[int]] = []
-    """The numbers of the connections that each of them reached."""
-    played: dict[str, int] = {}
-    """How often each quirk was played."""
-
-    def reached(self) -> Iterator[Trade]:
-        """Give the trades that reached anyone."""
-        return (trade for trade, connections in zip(self.trades, self.delivered, strict=True) if connections)
 
 
 class _Listener:
