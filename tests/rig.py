@@ -108,6 +108,7 @@ def open_lake(
     batch_records: int = 500_000,
     read_wait_seconds: float = 10.0,
     threads: int = 1,
+    project: Path | None = None,
 ) -> Lake:
     """Make a lake in a folder, or open the one that is there."""
     warehouse = WarehouseSettings(
@@ -116,6 +117,7 @@ def open_lake(
         batch_records=batch_records,
         run_batch_records=batch_records,
         read_wait_seconds=read_wait_seconds,
+        project=project,
     )
     settings = Settings(
         home=home,

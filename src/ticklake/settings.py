@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ticklake.contracts.frame import NAME_PATTERN
@@ -48,6 +48,9 @@ class WarehouseSettings(_Section):
     batch_records: int = Field(500_000, ge=1, description="records that a build takes in at once")
     run_batch_records: int = Field(20_000, ge=1, description="the same in `run`, where readers wait between two batches")
     read_wait_seconds: float = Field(10.0, ge=0, description="seconds a query waits for its turn")
+    project: DirectoryPath | None = Field(
+        None, description="a dbt project of your own, such as a copy of ours with other rules in its seeds"
+    )
 
 
 class FeedSettings(_Section):

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.integration.conftest import ROWS, assert_said, run_cli
-from tests.rig import untraced_environment
+from tests.rig import open_lake, untraced_environment
 from ticklake.cli.main import COMMANDS, cli
 
 SCRIPT = Path(sys.executable).with_name("ticklake")
@@ -146,7 +146,7 @@ def test_config_shows_every_setting_with_its_origin(built_home: Path) -> None:
     assert "--home" in shown
 
 
-@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["config", "show"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["config", "show"], ["config", "copy-project"]], ids=" ".join)
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = CliRunner().invoke(cli, [*command, "--help"])
     assert done.exit_code == 0
@@ -170,3 +170,17 @@ def test_a_speed_is_a_positive_number_or_max(tmp_path: Path, recording: Path, sp
     done = CliRunner().invoke(cli, ["--home", str(tmp_path), "replay", str(recording), "--speed", speed])
     assert done.exit_code == 2
     assert "neither max nor a number above 0" in done.stderr
+
+
+def test_a_copy_of_the_project_is_built_with_and_its_rules_are_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = CliRunner().invoke(cli, ["--home", str(tmp_path / "home"), "config", "copy-project", str(tmp_path / "mine")])
+    assert copied.exit_code == 0, copied.output
+    lake, copy = open_lake(tmp_path / "home"), open_lake(tmp_path / "home", project=tmp_path / "mine")
+    assert (copy.project_sha256, copy.project) == (lake.project_sha256, tmp_path / "mine")
+    (copy.seeds / "feeds.csv").write_text((lake.seeds / "feeds.csv").read_text().replace("the live socket", "ours"))
+    assert open_lake(tmp_path / "home", project=tmp_path / "mine").project_sha256 != lake.project_sha256
+
+    again = CliRunner().invoke(cli, ["--home", str(tmp_path / "home"), "config", "copy-project", str(tmp_path / "mine")])
+    assert (again.exit_code, "name a new folder" in again.output) == (2, True)
+    monkeypatch.setenv("TICKLAKE_WAREHOUSE__PROJECT", str(tmp_path / "nowhere"))
+    assert_said(run_cli(tmp_path / "home", "status"), "warehouse.project", "nowhere")

@@ -46,7 +46,7 @@ def test_a_build_leaves_unit_tests_alone(built: Lake) -> None:
 
 def test_every_declared_unit_test_runs_and_passes(built: Lake) -> None:
     """None is passed over: as many results as the YAML declares, under the same names."""
-    Transform(built.warehouse, built.home.warehouse / "dbt").run(["test", "--select", "test_type:unit"])
+    Transform(built.warehouse, built.home.warehouse / "dbt", built.project).run(["test", "--select", "test_type:unit"])
     units = {unique_id: status for unique_id, status in read_statuses(built).items() if unique_id.startswith("unit_test.")}
     assert {unique_id.rsplit(".", 1)[-1]: status for unique_id, status in units.items()} == dict.fromkeys(
         find_in_units(r"^  - name: (\w+)$"), "pass"

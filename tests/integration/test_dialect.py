@@ -61,7 +61,7 @@ def built_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 def run_dbt(lake: Lake, *arguments: str) -> dict[str, Any]:
     folder = lake.home.warehouse / "dbt"
-    Transform(lake.warehouse, folder).run(list(arguments))
+    Transform(lake.warehouse, folder, lake.project).run(list(arguments))
     found: dict[str, Any] = json.loads((folder / "target" / "run_results.json").read_text())
     return found
 

@@ -1,11 +1,13 @@
-"""Is it well, and how is it set: doctor, config show."""
+"""Is it well, and how is it set: doctor, config show, config copy-project."""
 
+import shlex
 from pathlib import Path
 
 import click
 import msgspec
 
 from ticklake.cli.output import print_json, print_result
+from ticklake.cli.path import JSON
 
 
 @click.command()
@@ -53,3 +55,26 @@ def show(home: Path | None, as_json: bool) -> None:
     rows = explain_settings(read_settings(home), home_is_flag=home is not None)
     result = QueryResult(list(rows[0]), [tuple(row.values()) for row in rows])
     print_result(result, "json" if as_json else "table")
+
+
+@config.command("copy-project")
+@click.argument("folder", type=click.Path(path_type=Path))
+@JSON
+@click.pass_obj
+def copy_project(home: Path | None, folder: Path, as_json: bool) -> None:
+    """Copy the dbt project into a new folder, to change its rules there: seeds of feeds, lenses, codes, exchanges."""
+    import shutil
+
+    from ticklake.cli.lake import Lake
+
+    project = Lake.at(home).project
+    try:
+        shutil.copytree(project, folder, ignore=shutil.ignore_patterns("target", "logs"))
+    except OSError as error:
+        raise click.BadParameter(f"{folder} cannot be made: {error.strerror}; name a new folder", param_hint="FOLDER") from error
+    if as_json:
+        print_json({"project": project, "copy": folder.absolute()})
+    else:
+        click.echo(
+            f"copied to {folder.absolute()}; build with it: export TICKLAKE_WAREHOUSE__PROJECT={shlex.quote(str(folder.absolute()))}"
+        )

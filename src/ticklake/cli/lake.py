@@ -97,17 +97,23 @@ class Lake:
             locks=self.home.locks,
             dbt_folder=self.home.warehouse / "dbt",
             turn=self.warehouse.turn,
+            project=self.project,
         )
+
+    @property
+    def project(self) -> Path:
+        """The dbt project: ours, or the one that the settings name."""
+        return self.settings.warehouse.project or find_project()
 
     @property
     def project_sha256(self) -> str:
         """What gold has to be built with."""
-        return hash_project(find_project())
+        return hash_project(self.project)
 
     @property
     def seeds(self) -> Path:
         """The folder of the rules' CSV, as an auditor reads it."""
-        return find_project() / "seeds"
+        return self.project / "seeds"
 
     @property
     def query(self) -> Query:

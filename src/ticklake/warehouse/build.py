@@ -48,12 +48,13 @@ class Builder:
         locks: Path,
         dbt_folder: Path,
         turn: Callable[[], AbstractContextManager[None]],
+        project: Path,
     ) -> None:
         self._store = store
         self._warehouse = warehouse
         self._locks = locks
         self._turn = turn
-        self._transform = Transform(warehouse, dbt_folder)
+        self._transform = Transform(warehouse, dbt_folder, project)
 
     def warm(self) -> None:
         """Import and parse dbt now, so that no reader waits for it while a build has its turn."""

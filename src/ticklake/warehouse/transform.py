@@ -47,10 +47,10 @@ def hash_project(project: Path) -> str:
 class Transform:
     """The dbt project against one warehouse."""
 
-    def __init__(self, warehouse: Warehouse, folder: Path) -> None:
+    def __init__(self, warehouse: Warehouse, folder: Path, project: Path) -> None:
         self._warehouse = warehouse
         self._folder = folder.absolute()  # dbt takes relative paths from the project, not from here
-        self._project = find_project()
+        self._project = project.absolute()
         self.sha256 = hash_project(self._project)
 
     def build(self, *, full: bool, with_seeds: bool, tested_from: int, on_progress: OnProgress) -> None:
