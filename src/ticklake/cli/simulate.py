@@ -4,14 +4,14 @@ import asyncio
 import errno
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
-import msgspec
 
 from ticklake.cli.path import SPEED
 
 if TYPE_CHECKING:
+    from ticklake.feed.exchange.quirks import Quirks
     from ticklake.feed.exchange.serve import Exchange
 
 HOST: Final = "127.0.0.1"
@@ -46,6 +46,7 @@ def simulate(
     """
     from ticklake.cli.lake import Lake
     from ticklake.feed.exchange.serve import Exchange, Plan
+    from ticklake.feed.exchange.truth import write_truth
 
     lake = Lake.at(home)
     own_key = lake.settings.feed.key.get_secret_value()
@@ -58,7 +59,7 @@ def simulate(
             raise
         raise click.BadParameter(f"{port} is taken by another program; 0 takes a free one", param_hint="--port") from error
     if truth:
-        _write_truth(exchange, truth)
+        write_truth(exchange.told, truth)
     reached = sum(1 for _ in exchange.told.reached())
     click.echo(f"told {len(exchange.told.trades):,} trades, {reached:,} reached somebody; quirks played: {exchange.told.played or 'none'}")
 
@@ -74,21 +75,13 @@ async def _simulate(exchange: "Exchange", port: int, with_key: str, *, until_tol
         await stopping.wait()
 
 
-def _read_quirks(texts: tuple[str, ...]) -> Any:
-    from ticklake.feed.exchange.quirks import Quirks
+def _read_quirks(texts: tuple[str, ...]) -> "Quirks":
+    from ticklake.feed.exchange.quirks import Quirks, read_quirks
 
     try:
-        pairs = [text.split("=") for text in texts]
-        return msgspec.convert({name: float(chance) for name, chance in pairs}, Quirks)
-    except (ValueError, msgspec.ValidationError) as error:
+        return read_quirks(texts)
+    except ValueError as error:
         names = ", ".join(Quirks.__struct_fields__)
-        raise click.BadParameter(f"{' '.join(texts)!r} is not NAME=CHANCE with a name out of: {names}", param_hint="--quirk") from error
-
-
-def _write_truth(exchange: "Exchange", file: BinaryIO) -> None:
-    """Write a line a trade: symbol, time, price, size, codes, and the connections that it reached."""
-    encode = msgspec.json.Encoder(decimal_format="string").encode
-    file.writelines(
-        encode({**trade._asdict(), "delivered": sorted(connections)}) + b"\n"
-        for trade, connections in zip(exchange.told.trades, exchange.told.delivered, strict=True)
-    )
+        raise click.BadParameter(
+            f"{' '.join(texts)!r}: {error}; write NAME=CHANCE with a name out of: {names}", param_hint="--quirk"
+        ) from error

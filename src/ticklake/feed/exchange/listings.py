@@ -102,6 +102,8 @@ class Print(NamedTuple):
     serial: int
     text: str
     trade: Trade
+    oddities: tuple[str, ...] = ()
+    """Quirks that made it odd."""
 
 
 class _Walk:

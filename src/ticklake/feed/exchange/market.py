@@ -14,20 +14,19 @@ Guarantee  the same seed and number give the same bytes
 import hashlib
 import random
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from ticklake.contracts.frame import Stamp, envelope_head, format_control, frame_body
+from ticklake.feed.exchange.frames import BROKEN_FRAMES, cut_frames, write_frame
 from ticklake.feed.exchange.listings import FIRST_MS, LATE_MS, LISTINGS, MINUTE_MS, Print, Trade, trade_day
 from ticklake.feed.ports import TimedRecord
 
 FEED: Final = "demo"
 
 NS_PER_MS: Final = 1_000_000
-FRAME_PRINTS: Final = 15
-FRAME_SPAN_MS: Final = 250
 LOST_MS: Final = FIRST_MS + 521 * MINUTE_MS
 AWAY_MS: Final = 3_700
 
@@ -41,15 +40,6 @@ BROKEN_PRINTS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("time_in_seconds", {"t": "{seconds}"}),
 )
 """Fields of a print that are wrong, and the reason for which it must be quarantined."""
-
-BROKEN_FRAMES: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
-    ("malformed", lambda raw: raw[: len(raw) * 2 // 3]),
-    ("malformed", lambda raw: b"\x8b\xfe" + raw[:40]),
-    ("malformed", lambda _: b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
-    ("malformed", lambda raw: b"[" + raw + b"]"),
-    ("duplicate_keys", lambda raw: raw[: raw.index(b"}")].replace(b'"p":', b'"p":1,"p":') + b'}],"type":"trade"}'),
-)
-"""What becomes of a frame on a bad line; each of them counts as one print, that nobody can read."""
 
 
 class Mischief(msgspec.Struct):
@@ -153,23 +143,6 @@ class _Message(msgspec.Struct, frozen=True):
     raw: bytes
     prints: int
     control: dict[str, Any] | None = None
-
-
-def cut_frames(prints: Sequence[Print]) -> Iterator[list[Print]]:
-    """Give the prints a message at a time: what is received within `FRAME_SPAN_MS`, at most `FRAME_PRINTS`."""
-    frame: list[Print] = []
-    for each in prints:
-        if frame and (len(frame) == FRAME_PRINTS or each.received_ms - frame[0].received_ms > FRAME_SPAN_MS):
-            yield frame
-            frame = []
-        frame.append(each)
-    if frame:
-        yield frame
-
-
-def write_frame(texts: Sequence[str]) -> bytes:
-    """Give the message that tells these prints."""
-    return f'{{"data":[{",".join(texts)}],"type":"trade"}}'.encode()
 
 
 def _break_print(genuine: Trade, fields: dict[str, str]) -> str:

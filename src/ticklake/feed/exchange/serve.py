@@ -1,19 +1,21 @@
 """An exchange that speaks Finnhub's protocol, plays its tricks, and knows the truth.
 
-    admit      the key, one connection a key, 401 and 429 at the handshake
+    admit      the keys, one connection a key, 401 and 429 at the handshake
     subscribe  symbols, up to the plan's slots; both of the vendor's errors
-    tell       a made-up day of trading to whoever listens, frame by frame; it begins with the first subscription
-    trick      quirks by their rates, drawn for each frame out of the seed
-    confess    each genuine trade once, with the connections that it reached, and how often each quirk was played
+    tell       a day of trading to whoever listens, frame by frame; it begins with the first subscription
+    trick      quirks by their rates, drawn for each connection out of the seed
+    confess    each genuine trade once, with the connections on which it arrived, and each quirk that was played
 
-Guarantee  the same seed gives the same day, and the same quirks at the same frames, whatever the listeners do.
-           A trade counts as delivered when the listener has answered a ping that was sent behind it.
+Time       `market_clock` is the market's. At full speed the day waits until somebody listens, and for those who do
+Guarantee  the same seed gives the same day; a connection's quirks depend on the seed, its key's number and its place
+           among that key's connections alone. A trade counts as delivered when the listener has answered a ping that
+           was sent behind it.
 """
 
 import asyncio
 import contextlib
-import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -23,22 +25,25 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
-from ticklake.feed.exchange.listings import LISTINGS, Print, trade_day
-from ticklake.feed.exchange.market import BROKEN_FRAMES, cut_frames, write_frame
+from ticklake.feed.exchange.listener import PING, Listener
+from ticklake.feed.exchange.market_clock import NS_PER_MS, MarketClock
 from ticklake.feed.exchange.quirks import Quirks
-from ticklake.feed.exchange.truth import Told
+from ticklake.feed.exchange.tape import Tape, make_tape
+from ticklake.feed.exchange.trouble import ON_FRAMES, TOO_MANY_SYMBOLS, Dice
+from ticklake.feed.exchange.truth import Connection, Played, Told
 from ticklake.logs import silent_logger
 
-TOO_MANY_SYMBOLS: Final = {"type": "error", "msg": "Subscribing to too many symbols"}
-PING: Final = b'{"type":"ping"}'
-ANSWER_SECONDS: Final = 5.0
+PING_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 2.0
 AWAY_FRAMES: Final = 20
 """At full speed the exchange waits for who comes back, but this many frames are told to nobody first."""
-SETTLE_FRAMES: Final = 200
-LAST_WORDS: Final = ("oversize", "close", "drop", "hang")
-"""Quirks behind which a connection is told nothing any more; one of them a frame."""
+WINDOW: Final = 64
+MAX_WAITING: Final = 4_096
+"""Messages that may be unanswered: at full speed the day waits for answers, at any other only for who is far behind."""
+EARLY_SECONDS: Final = 0.001
+"""What is due that soon is told at once."""
+AT_THE_DOOR: Final = ("deaf", "refuse")
 
 _SILENT: Final = silent_logger("feed.exchange.socket")
 
@@ -54,83 +59,120 @@ class Plan(msgspec.Struct, frozen=True):
     """Symbols that a connection may subscribe to."""
     refusals: int = 0
     """Attempts that are answered with 429 before the first one is let in."""
+    keys: tuple[str, ...] = ()
+    """More keys; each has a connection of its own, and a number: `key` is 1, these follow."""
 
-
-class _Listener:
-    """One connection, and what was sent to it since it last answered."""
-
-    def __init__(self, socket: ServerConnection, number: int) -> None:
-        self.socket = socket
-        self.number = number
-        self.symbols: set[str] = set()
-        self.unanswered: list[int] = []
-        self.is_told = True
+    def number_of(self, key: str) -> int:
+        """Give a key's number from 1; 0 for one that is not known."""
+        keys = (self.key, *self.keys)
+        return keys.index(key) + 1 if key in keys else 0
 
 
 class Exchange:
-    """One day of trading out of a seed, told to whoever has the key."""
+    """One day of trading, told to whoever has a key.
 
-    def __init__(
+    The day is made up out of the seed, or is the `tape` that is given. It begins when `wait_for` keys have subscribed.
+    """
+
+    def __init__(  # noqa: PLR0913 — each is a switch of its own, and all but the first are named
         self,
         seed: int,
         *,
-        prints: int,
+        prints: int = 0,
         plan: Plan,
         clock: Clock,
         speed: float | None = None,
         quirks: Quirks | None = None,
+        tape: Tape | None = None,
+        window: int = WINDOW,
+        wait_for: int = 1,
     ) -> None:
-        self.symbols = [listing.symbol for listing in LISTINGS]
-        self.told = Told()
+        self._quirks = quirks or Quirks()
+        self._tape = tape or make_tape(seed, prints=prints, quirks=self._quirks)
+        self.symbols = self._tape.symbols
+        self.told = Told(halts=list(self._tape.halts))
         self.attempts = 0
+        self.finished = asyncio.Event()
+        self.market_clock = MarketClock(clock, self._tape.first_ms * NS_PER_MS, speed)
+        self._seed = seed
         self._plan = plan
         self._clock = clock
         self._speed = speed
-        self._quirks = quirks or Quirks()
-        self._chance = random.Random(f"{seed}/quirks")  # noqa: S311 — a market, not a secret
-        self._frames = list(
-            cut_frames(sorted(each for listing in LISTINGS for each in trade_day(listing, seed, prints * listing.share // 100)))
-        )
-        self._listeners: dict[int, _Listener] = {}
-        self._connections = 0
-        self._subscribed = asyncio.Event()
+        self._window = MAX_WAITING if speed else window
+        self._wait_for = wait_for
+        self._listeners: dict[int, Listener] = {}
+        self._before: dict[int, Listener] = {}
+        self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
         self._away = 0
-        self.finished = asyncio.Event()
+        self._door = cache(lambda key: Dice(f"{seed}/{key}/door", self._quirks, AT_THE_DOOR))
 
     @contextlib.asynccontextmanager
     async def open(self, host: str, port: int) -> AsyncIterator[int]:
         """Listen until the block ends; give the port."""
         async with serve(
-            self._listen, host, port, process_request=self._admit, logger=_SILENT, compression=None, ping_interval=None
+            self._listen,
+            host,
+            port,
+            process_request=self._answer_door,
+            logger=_SILENT,
+            compression=None,
+            ping_interval=None,
+            open_timeout=None,
+            close_timeout=CLOSE_SECONDS,
         ) as server:
-            telling = asyncio.create_task(self._tell_day())
+            working = [asyncio.create_task(work) for work in (self._tell_day(), self._ping_forever())]
             try:
                 yield _port_of(server)
             finally:
-                telling.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await telling
+                self._closing.set()
+                for each in working:
+                    each.cancel()
+                results = await asyncio.gather(*working, return_exceptions=True)
+                for result in results:
+                    if isinstance(result, Exception):
+                        raise result
+
+    async def _answer_door(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer an attempt, unless it is met by silence."""
+        response = self._admit(connection, request)
+        if response is not None:
+            return response
+        key = self._key_of(request)
+        drawn = self._door(key).draw()
+        for quirk in drawn[:1]:
+            self.told.play(Played(quirk, 0, key, self.market_clock.now_ns(), self._clock.now_ns(), []))
+        if "deaf" in drawn:
+            await asyncio.wait(
+                [asyncio.ensure_future(connection.wait_closed()), asyncio.ensure_future(self._closing.wait())],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+        return self._refuse(connection) if "refuse" in drawn else None
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.attempts += 1
-        if parse_qs(urlsplit(request.path).query).get("token") != [self._plan.key]:
+        if not self._key_of(request):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Invalid API key\n")
-        if self.attempts <= self._plan.refusals:
-            refused = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "API limit reached\n")
-            refused.headers["Retry-After"] = "0"
-            return refused
-        return None
+        return self._refuse(connection) if self.attempts <= self._plan.refusals else None
+
+    def _refuse(self, connection: ServerConnection) -> Response:
+        refused = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "API limit reached\n")
+        refused.headers["Retry-After"] = "0"
+        return refused
+
+    def _key_of(self, request: Request | None) -> int:
+        tokens = parse_qs(urlsplit(request.path).query).get("token", []) if request else []
+        return self._plan.number_of(tokens[0]) if len(tokens) == 1 else 0
 
     async def _listen(self, socket: ServerConnection) -> None:
         """Serve one connection. A second one on the key drops both, as the vendor does."""
-        if others := [each for each in self._listeners.values() if each.socket.close_code is None]:
-            self._count("second_connection")
+        key = self._key_of(socket.request)
+        if others := [each for each in self._listeners.values() if each.connection.key == key and each.socket.close_code is None]:
             for other in others:
-                await self._end(other, "close")
+                other.end("second_connection", "second_connection")
             return
-        self._connections += 1
-        listener = _Listener(socket, self._connections)
-        self._listeners[listener.number] = listener
+        listener = self._seat(socket, key)
         try:
             async for message in socket:
                 await self._obey(listener, message)
@@ -138,104 +180,98 @@ class Exchange:
             pass  # it went without a word: nothing that it did not answer was delivered
         finally:
             del self._listeners[listener.number]
+            await listener.leave()
+            self._changed.set()
 
-    async def _obey(self, listener: _Listener, message: str | bytes) -> None:
+    def _seat(self, socket: ServerConnection, key: int) -> Listener:
+        """Give a connection its number, its dice, and perhaps the last words of the one before."""
+        nth = sum(each.key == key for each in self.told.connections) + 1
+        now_ns, clock_ns = self.market_clock.now_ns(), self._clock.now_ns()
+        connection = Connection(len(self.told.connections) + 1, key, nth, now_ns, clock_ns)
+        self.told.connections.append(connection)
+        listener = Listener(
+            socket,
+            connection,
+            truth=self.told,
+            dice=Dice(f"{self._seed}/{key}/{nth}", self._quirks, ON_FRAMES),
+            clocks=(self.market_clock, self._clock),
+            window=self._window,
+            close_minutes=self._quirks.close_minutes,
+        )
+        listener.on_return = self._changed.set
+        before = self._before.get(key)
+        if before and before.last_frames and Dice(f"{self._seed}/{key}/{nth}", self._quirks, ["overlap"]).draw():
+            listener.again = list(before.last_frames)
+        self._before[key] = self._listeners[connection.number] = listener
+        return listener
+
+    async def _obey(self, listener: Listener, message: str | bytes) -> None:
         try:
             wish = _decode(message)
             kind, symbol = wish["type"], wish["symbol"]
         except (msgspec.DecodeError, KeyError, TypeError):
             return  # the vendor passes over what it does not know
+        if not isinstance(symbol, str):
+            return
         if kind == "unsubscribe":
-            listener.symbols.discard(symbol)
+            listener.unsubscribe(symbol)
         elif kind == "subscribe" and symbol not in self.symbols:
-            await listener.socket.send(_encode({"type": "error", "msg": f"Invalid symbol {symbol}"}).decode())
+            listener.say(_encode({"type": "error", "msg": f"Invalid symbol {symbol}"}))
         elif kind == "subscribe" and len(listener.symbols) >= self._plan.slots and symbol not in listener.symbols:
-            await listener.socket.send(_encode(TOO_MANY_SYMBOLS).decode())
+            listener.say(_encode(TOO_MANY_SYMBOLS))
         elif kind == "subscribe":
-            listener.symbols.add(symbol)
-            self._subscribed.set()
+            listener.subscribe(symbol)
+            self._changed.set()
 
     async def _tell_day(self) -> None:
-        await self._subscribed.wait()
-        started_ns, first_ms = self._clock.monotonic_ns(), self._frames[0][0].received_ms
-        for number, frame in enumerate(self._frames):
-            if self._speed:
-                due_ns = started_ns + (frame[-1].received_ms - first_ms) / self._speed * 1e6
-                await asyncio.sleep(max(0.0, (due_ns - self._clock.monotonic_ns()) / 1e9))
-            else:
-                await self._wait_for_listeners()
-            drawn = {name for name in self._quirks.__struct_fields__ if self._chance.random() < getattr(self._quirks, name)}
-            spoilt = self._chance.choice(BROKEN_FRAMES)[1](write_frame([each.text for each in frame]))
-            places = range(len(self.told.trades), len(self.told.trades) + len(frame))
-            self.told.trades += [each.trade for each in frame]
-            self.told.delivered += [set() for _ in frame]
+        await self._wait_for_keys(self._wait_for)
+        self.market_clock.start()
+        for frame in self._tape.frames:
+            await self._wait_until(frame[-1].received_ms)
+            self.market_clock.reach(frame[-1].received_ms)
+            ids = self.told.tell(frame, self.market_clock.now_ns(), self._clock.now_ns())
+            for place, each in zip(ids, frame, strict=True):
+                for quirk in each.oddities:
+                    self.told.play(Played(quirk, 0, 0, self.told.told_ns[place], self.told.told_clock_ns[place], [place]))
             for listener in list(self._listeners.values()):
-                with contextlib.suppress(ConnectionClosed):
-                    await self._tell(listener, frame, places, drawn, spoilt)
-                if number % SETTLE_FRAMES == 0 and listener.is_told:
-                    await self._settle(listener)
+                if listener.tell(frame, ids):
+                    self._away = AWAY_FRAMES
+            for listener in list(self._listeners.values()):
+                await listener.room()
+        if not self._speed:
+            await self._wait_for_keys(1)  # whose connection just ended comes back first, and has heard all of it
         for listener in list(self._listeners.values()):
-            with contextlib.suppress(ConnectionClosed):
-                await listener.socket.send(PING, text=True)
-            await self._settle(listener)
+            listener.say(PING)
+            await listener.settle()
         self.finished.set()
 
-    async def _wait_for_listeners(self) -> None:
-        """Wait until somebody listens, once those frames are over that nobody hears."""
-        if self._away:
+    async def _wait_until(self, received_ms: int) -> None:
+        """Wait until a frame is due; at full speed, until somebody listens, once those frames are over that nobody hears."""
+        if self._speed:
+            early = self.market_clock.seconds_until(received_ms)
+            await asyncio.sleep(early if early > EARLY_SECONDS else 0)
+            return
+        await asyncio.sleep(0)
+        if self._away and not self._count_keys():
             self._away -= 1
             return
-        while not any(each.symbols and each.is_told for each in self._listeners.values()):
-            self._subscribed.clear()
-            await self._subscribed.wait()
+        await self._wait_for_keys(1)
 
-    async def _tell(self, listener: _Listener, frame: Sequence[Print], places: range, drawn: set[str], spoilt: bytes) -> None:
-        told = [(place, each.text) for place, each in zip(places, frame, strict=True) if each.trade.symbol in listener.symbols]
-        if not told or not listener.is_told:
-            return
-        message = write_frame([text for _, text in told]).decode()
-        for _ in range(3 if self._plays("repeat", drawn) else 1):
-            await listener.socket.send(message)
-        listener.unanswered += [place for place, _ in told]
-        if self._plays("garbage", drawn):
-            await listener.socket.send(spoilt)
-        if self._plays("unknown", drawn):
-            await listener.socket.send(b'{"type":"news","data":[]}', text=True)
-        if last := next((quirk for quirk in LAST_WORDS if self._plays(quirk, drawn)), None):
-            self._away = AWAY_FRAMES
-            listener.is_told = False
-            await self._end(listener, last)
+    async def _wait_for_keys(self, keys: int) -> None:
+        """Wait until so many keys listen."""
+        while self._count_keys() < keys:
+            self._changed.clear()
+            await self._changed.wait()
 
-    async def _end(self, listener: _Listener, quirk: str) -> None:
-        """Let a connection end, or hang, once all that was sent before has arrived."""
-        await self._settle(listener)
-        if quirk == "oversize":
-            await listener.socket.send(b" " * (2 * MAX_FRAME_BYTES))
-        elif quirk == "close":
-            await listener.socket.close(1001)
-        elif quirk == "drop":
-            listener.socket.transport.abort()
-        if quirk != "hang":
-            await listener.socket.wait_closed()
+    def _count_keys(self) -> int:
+        return len({each.connection.key for each in self._listeners.values() if each.symbols and each.is_told})
 
-    def _plays(self, quirk: str, drawn: set[str]) -> bool:
-        if quirk in drawn:
-            self._count(quirk)
-        return quirk in drawn
-
-    def _count(self, quirk: str) -> None:
-        self.told.played[quirk] = self.told.played.get(quirk, 0) + 1
-
-    async def _settle(self, listener: _Listener) -> None:
-        """Wait until a listener has received all that was sent to it; what it does not answer for was not delivered."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await (await listener.socket.ping())
-        except (ConnectionClosed, TimeoutError):
-            return
-        for place in listener.unanswered:
-            self.told.delivered[place].add(listener.number)
-        listener.unanswered.clear()
+    async def _ping_forever(self) -> None:
+        """Send the vendor's sign of life, about once a minute of real time, while the market is quiet too."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            for listener in list(self._listeners.values()):
+                listener.say(PING)
 
 
 def _port_of(server: Server) -> int:

@@ -1,0 +1,50 @@
+"""Genuine prints made odd: late, twins, of size zero, without conditions or with ones that nobody knows.
+
+Takes      prints in any order, quirks, a seed
+Gives      the same prints, some changed, some doubled; what they are is the truth, and how odd they are stands on them
+Guarantee  each quirk has dice of its own, thrown once a print: turning one on changes nothing of another
+"""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from ticklake.feed.exchange.listings import LATE_MS, MINUTE_MS, Print, Trade, join_codes
+from ticklake.feed.exchange.quirks import Quirks
+from ticklake.feed.exchange.trouble import Dice
+
+ODDITIES: Final = ("late", "twin", "zero", "uncoded", "unknown_code")
+MOST_LATE_MS: Final = 40 * MINUTE_MS
+NO_CODES: Final = ('"c":null,', '"c":[],', "")
+STRANGE_CODES: Final = ("42", "55", "99", "0")
+
+
+def make_odd(prints: Iterable[Print], quirks: Quirks, seed: int) -> Iterator[Print]:
+    """Play the market's quirks on prints."""
+    dice = Dice(f"{seed}/market", quirks, ODDITIES)
+    for each in prints:
+        drawn = dice.draw()
+        if not drawn:
+            yield each
+            continue
+        odd = _change(each, drawn, dice.chance)
+        yield odd
+        if "twin" in drawn:
+            yield odd
+
+
+def _change(each: Print, drawn: list[str], chance: Random) -> Print:
+    trade = each.trade
+    body = each.text[each.text.index('"p":') :]
+    codes = each.text[1 : each.text.index('"p":')]
+    if "uncoded" in drawn:
+        codes, trade = chance.choice(NO_CODES), trade._replace(conditions="")
+    elif "unknown_code" in drawn:
+        known = tuple(filter(None, trade.conditions.split(",")))
+        strange = (*known, chance.choice(STRANGE_CODES))
+        codes, trade = '"c":["' + '","'.join(strange) + '"],', trade._replace(conditions=join_codes(strange))
+    if "zero" in drawn:
+        body, trade = body.rpartition('"v":')[0] + '"v":0}', trade._replace(size=Decimal(0))
+    delay_ms = int(LATE_MS * (MOST_LATE_MS / LATE_MS) ** chance.random()) if "late" in drawn else 0
+    return Print(each.received_ms + delay_ms, each.serial, "{" + codes + body, Trade(*trade), tuple(drawn))
