@@ -11,8 +11,10 @@ import pytest
 
 from tests.unit.fakes import FakeClock, FakeLog
 from ticklake.contracts.frame import read_record_id
-from ticklake.feed.exchange.listings import LISTINGS, MINUTE_MS, join_codes, write_number
+from ticklake.feed.exchange.hours import MINUTE_MS
+from ticklake.feed.exchange.listings import LISTINGS
 from ticklake.feed.exchange.market import Market
+from ticklake.feed.exchange.prints import join_codes, write_number
 from ticklake.feed.replay import replay
 
 PRINTS = 6_000
@@ -178,7 +180,7 @@ def test_a_session_is_opened_and_closed_and_beats_each_minute(market: Market) ->
 
 
 def test_some_trades_of_the_first_session_are_told_in_the_second() -> None:
-    market = Market(5, prints=60_000)
+    market = Market(7, prints=60_000)
     first, second = market.sessions
     lost_ms = first.told[-1].received_ns // 1_000_000
     told_late = [

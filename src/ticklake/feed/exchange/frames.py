@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from ticklake.feed.exchange.listings import Print
+from ticklake.feed.exchange.prints import Print
 
 FRAME_PRINTS: Final = 15
 FRAME_SPAN_MS: Final = 250

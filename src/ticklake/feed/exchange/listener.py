@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ticklake.contracts.ports import Clock
-from ticklake.feed.exchange.listings import Print
+from ticklake.feed.exchange.prints import Print
 from ticklake.feed.exchange.trouble import SIZES, Dice, Message, Part, Trouble
 from ticklake.feed.exchange.truth import Connection, Played, Told
 

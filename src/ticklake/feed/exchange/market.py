@@ -21,13 +21,16 @@ import msgspec
 
 from ticklake.contracts.frame import Stamp, envelope_head, format_control, frame_body
 from ticklake.feed.exchange.frames import BROKEN_FRAMES, cut_frames, write_frame
-from ticklake.feed.exchange.listings import FIRST_MS, LATE_MS, LISTINGS, MINUTE_MS, Print, Trade, trade_day
+from ticklake.feed.exchange.hours import A_TUESDAY, MINUTE_MS
+from ticklake.feed.exchange.listings import LISTINGS
+from ticklake.feed.exchange.prints import Print, Trade
+from ticklake.feed.exchange.walk import LATE_MS, trade_market
 from ticklake.feed.ports import TimedRecord
 
 FEED: Final = "demo"
 
 NS_PER_MS: Final = 1_000_000
-LOST_MS: Final = FIRST_MS + 521 * MINUTE_MS
+LOST_MS: Final = A_TUESDAY.first_ms + 521 * MINUTE_MS
 AWAY_MS: Final = 3_700
 
 BROKEN_PRINTS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
@@ -73,7 +76,7 @@ class Market:
         self._id = f"{seed}/{prints}"
         self._chance = random.Random(self._id)  # noqa: S311 — a market, not a secret
         self._rounds = 1 + prints // 12_000
-        told = sorted(each for listing in LISTINGS for each in trade_day(listing, seed, prints * listing.share // 100))
+        told, _ = trade_market(seed, prints=prints)
         halves = [
             [each for each in told if each.received_ms < LOST_MS],
             [each for each in told if each.received_ms >= LOST_MS + AWAY_MS],

@@ -10,13 +10,14 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from ticklake.feed.exchange.listings import LATE_MS, MINUTE_MS, Print, Trade, join_codes
+from ticklake.feed.exchange.hours import MINUTE_MS
+from ticklake.feed.exchange.prints import Print, Trade, join_codes, write_codes
 from ticklake.feed.exchange.quirks import Quirks
 from ticklake.feed.exchange.trouble import Dice
+from ticklake.feed.exchange.walk import LATE_MS, NO_CODES
 
 ODDITIES: Final = ("late", "twin", "zero", "uncoded", "unknown_code")
 MOST_LATE_MS: Final = 40 * MINUTE_MS
-NO_CODES: Final = ('"c":null,', '"c":[],', "")
 STRANGE_CODES: Final = ("42", "55", "99", "0")
 
 
@@ -43,7 +44,7 @@ def _change(each: Print, drawn: list[str], chance: Random) -> Print:
     elif "unknown_code" in drawn:
         known = tuple(filter(None, trade.conditions.split(",")))
         strange = (*known, chance.choice(STRANGE_CODES))
-        codes, trade = '"c":["' + '","'.join(strange) + '"],', trade._replace(conditions=join_codes(strange))
+        codes, trade = write_codes(strange), trade._replace(conditions=join_codes(strange))
     if "zero" in drawn:
         body, trade = body.rpartition('"v":')[0] + '"v":0}', trade._replace(size=Decimal(0))
     delay_ms = int(LATE_MS * (MOST_LATE_MS / LATE_MS) ** chance.random()) if "late" in drawn else 0

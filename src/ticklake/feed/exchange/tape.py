@@ -1,14 +1,17 @@
 """What an exchange has to tell: a day's frames in the order of receipt, made up or recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from ticklake.feed.exchange.frames import cut_frames
-from ticklake.feed.exchange.listings import FIRST_MS, LISTINGS, Print, trade_day
+from ticklake.feed.exchange.hours import A_TUESDAY, Hours
+from ticklake.feed.exchange.listings import LISTINGS, Listing
 from ticklake.feed.exchange.oddities import make_odd
+from ticklake.feed.exchange.prints import Print
 from ticklake.feed.exchange.quirks import Quirks
 from ticklake.feed.exchange.truth import Halt
+from ticklake.feed.exchange.walk import trade_market
 
 
 class Tape(msgspec.Struct, frozen=True):
@@ -21,7 +24,11 @@ class Tape(msgspec.Struct, frozen=True):
     halts: Sequence[Halt] = ()
 
 
-def make_tape(seed: int, *, prints: int, quirks: Quirks) -> Tape:
-    """Make up a day."""
-    made = (each for listing in LISTINGS for each in trade_day(listing, seed, prints * listing.share // 100))
-    return Tape([listing.symbol for listing in LISTINGS], list(cut_frames(sorted(make_odd(made, quirks, seed)))), FIRST_MS)
+def make_tape(seed: int, *, prints: int, quirks: Quirks, listings: Sequence[Listing] = LISTINGS, hours: Hours = A_TUESDAY) -> Tape:
+    """Make up a day. On a holiday only what is continuous trades, and has all the prints."""
+    made, halts = trade_market(seed, prints=prints, listings=listings, hours=hours)
+    return Tape([listing.symbol for listing in listings], _cut(made, quirks, seed), hours.first_ms, halts)
+
+
+def _cut(prints: Iterable[Print], quirks: Quirks, seed: int) -> list[list[Print]]:
+    return list(cut_frames(sorted(make_odd(prints, quirks, seed))))

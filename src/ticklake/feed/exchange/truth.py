@@ -25,7 +25,7 @@ from typing import IO, Final
 
 import msgspec
 
-from ticklake.feed.exchange.listings import Print, Trade
+from ticklake.feed.exchange.prints import Print, Trade
 
 NOBODY: Final[frozenset[int]] = frozenset()
 
