@@ -3,57 +3,87 @@
 import asyncio
 import errno
 import signal
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
+from zoneinfo import ZoneInfo
 
 import click
 
 from ticklake.cli.path import SPEED
 
 if TYPE_CHECKING:
+    from ticklake.cli.lake import Lake
+    from ticklake.feed.exchange.hours import Hours
     from ticklake.feed.exchange.quirks import Quirks
-    from ticklake.feed.exchange.serve import Exchange
+    from ticklake.feed.exchange.serve import Exchange, Plan
+    from ticklake.feed.exchange.tape import Tape
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8765
 SIMULATED_KEY: Final = "simulated"
+SHOWN_SYMBOLS: Final = 10
+MOST_SYMBOLS: Final = 10_000
 
 
-@click.command()
+class _QuirkCommand(click.Command):
+    """A command whose help ends with every quirk, as the struct itself describes it."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — the signature is click's
+        """Write the quirks below the options."""
+        from ticklake.feed.exchange.quirks import describe_quirks
+
+        with formatter.section("Quirks, as --quirk NAME=CHANCE, from 0 to 1"):
+            formatter.write_dl([*describe_quirks(), ("all", "every one of them, at small rates")])
+
+
+@click.command(cls=_QuirkCommand)
+@click.argument("recordings", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE…]")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="0 takes a free one.", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=7, help="Another seed is another day.", show_default=True)
 @click.option("--prints", type=click.IntRange(min=100), default=150_000, help="About how many prints it has.", show_default=True)
+@click.option("--symbols", type=click.IntRange(1, MOST_SYMBOLS), default=6, help="How many symbols trade.", show_default=True)
+@click.option("--date", "day", metavar="YYYY-MM-DD", default="2025-11-18", help="Whose hours it has, half days too.", show_default=True)
 @click.option("--slots", type=click.IntRange(min=1), default=50, help="Symbols that a connection may subscribe to.", show_default=True)
-@click.option("--quirk", "quirks", multiple=True, metavar="NAME=CHANCE", help="What goes wrong, and how often a frame: drop=0.001.")
+@click.option("--keys", type=click.IntRange(1, 100), default=1, help="Keys, each for one connection.", show_default=True)
+@click.option("--quirk", "--quirks", "quirks", multiple=True, metavar="NAME=CHANCE", help="What goes wrong, and how often: see below.")
 @click.option("--truth", type=click.File("wb", lazy=False), help="Where to write each trade, and whom it reached.")
 @click.option("--until-told", is_flag=True, help="End by itself when the day is over.")
 @SPEED
 @click.pass_obj
 def simulate(
     home: Path | None,
+    recordings: tuple[Path, ...],
     port: int,
     seed: int,
     prints: int,
+    symbols: int,
+    day: str,
     slots: int,
+    keys: int,
     quirks: tuple[str, ...],
     truth: BinaryIO | None,
     until_told: bool,
     speed: float | None,
 ) -> None:
-    """Play an exchange that speaks Finnhub's protocol, until Ctrl-C: a made-up day that begins when somebody subscribes.
+    """Play an exchange that speaks Finnhub's protocol, until Ctrl-C: a day that begins when somebody subscribes.
 
-    Quirks: repeat, garbage, unknown, oversize, close, drop, hang.
+    The day is made up out of the seed, or told from recordings. The truth is NDJSON: a line a trade, with the
+    connections that it reached, then a line a quirk that was played, a connection, a halt.
     """
     from ticklake.cli.lake import Lake
     from ticklake.feed.exchange.serve import Exchange, Plan
     from ticklake.feed.exchange.truth import write_truth
 
     lake = Lake.at(home)
+    played = _read_quirks(quirks)
+    tape = _play(recordings, played, seed) if recordings else _make_up(lake, seed, prints, symbols, day, played)
     own_key = lake.settings.feed.key.get_secret_value()
-    key = own_key or SIMULATED_KEY
-    exchange = Exchange(seed, prints=prints, plan=Plan(key, slots), clock=lake.clock, speed=speed, quirks=_read_quirks(quirks))
+    plan = Plan(own_key or SIMULATED_KEY, slots, keys=tuple(f"{SIMULATED_KEY}-{number}" for number in range(2, keys + 1)))
+    exchange = Exchange(seed, plan=plan, clock=lake.clock, speed=speed, quirks=played, tape=tape)
     try:
-        asyncio.run(_simulate(exchange, port, "" if own_key else f"TICKLAKE_FEED__KEY={key} ", until_told=until_told))
+        asyncio.run(_simulate(exchange, port, _name_keys(plan, is_own=bool(own_key)), until_told=until_told))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -64,24 +94,74 @@ def simulate(
     click.echo(f"told {len(exchange.told.trades):,} trades, {reached:,} reached somebody; quirks played: {exchange.told.played or 'none'}")
 
 
-async def _simulate(exchange: "Exchange", port: int, with_key: str, *, until_told: bool) -> None:
+async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, until_told: bool) -> None:
     stopping = exchange.finished if until_told else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     async with exchange.open(HOST, port) as taken:
-        click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(exchange.symbols)}; in another terminal:")
-        click.echo(f"  {with_key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}")
+        named, more = exchange.symbols[:SHOWN_SYMBOLS], len(exchange.symbols) - SHOWN_SYMBOLS
+        others = f" and {more:,} more" if more > 0 else ""
+        click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(named)}{others}; in another terminal:")
+        for key in keys:
+            click.echo(f"  {key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}")
         await stopping.wait()
 
 
+def _name_keys(plan: "Plan", *, is_own: bool) -> list[str]:
+    """Give what each collector has to set; the user's own key is not shown."""
+    own = "" if is_own else f"TICKLAKE_FEED__KEY={plan.key} "
+    return [own, *(f"TICKLAKE_FEED__KEY={key} " for key in plan.keys)]
+
+
+def _make_up(lake: "Lake", seed: int, prints: int, symbols: int, day: str, quirks: "Quirks") -> "Tape":
+    from ticklake.feed.exchange.listings import list_symbols
+    from ticklake.feed.exchange.tape import make_tape
+
+    hours, listings = _read_hours(lake, day), list_symbols(symbols)
+    if hours.is_holiday and not any(listing.is_continuous for listing in listings):
+        said = f"the exchange is closed on {day}, and none of {symbols} symbols trades round the clock; 6 and more have one that does"
+        raise click.BadParameter(said, param_hint="--date")
+    return make_tape(seed, prints=prints, quirks=quirks, listings=listings, hours=hours)
+
+
+def _play(recordings: Sequence[Path], quirks: "Quirks", seed: int) -> "Tape":
+    from ticklake.feed.exchange.tape import read_tape
+    from ticklake.feed.recording import Recording
+
+    tape = [Recording(path) for path in recordings]
+    told = read_tape(tape, quirks=quirks, seed=seed)
+    if left_out := sum(each.rows for each in tape) - told.rows:
+        click.echo(f"warning: {left_out:,} rows of the recordings are no trades and are not told", err=True)
+    return told
+
+
+def _read_hours(lake: "Lake", text: str) -> "Hours":
+    """Give the hours of a day, by the project's own calendar of exchanges."""
+    from ticklake.audit.calendar import Calendar
+    from ticklake.audit.seeds import read_seeds
+    from ticklake.feed.exchange.hours import Hours
+
+    exchange = next(each for each in read_seeds(lake.seeds).exchanges if not each.symbol_suffix)
+    known = sorted(exchange.exceptions)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no date: write 2025-11-28", param_hint="--date") from error
+    if not known[0].year <= day.year <= known[-1].year:
+        said = f"the calendar knows the years {known[0].year} to {known[-1].year}, not {day}"
+        raise click.BadParameter(said, param_hint="--date")
+    hours = Calendar(exchange).day(day)
+    if hours:
+        return Hours(hours.pre_open_ms, hours.open_ms, hours.close_ms, hours.post_close_ms)
+    opens = datetime.combine(day, exchange.pre_open_time, ZoneInfo(exchange.time_zone))
+    return Hours(round(opens.timestamp() * 1000))
+
+
 def _read_quirks(texts: tuple[str, ...]) -> "Quirks":
-    from ticklake.feed.exchange.quirks import Quirks, read_quirks
+    from ticklake.feed.exchange.quirks import read_quirks
 
     try:
         return read_quirks(texts)
     except ValueError as error:
-        names = ", ".join(Quirks.__struct_fields__)
-        raise click.BadParameter(
-            f"{' '.join(texts)!r}: {error}; write NAME=CHANCE with a name out of: {names}", param_hint="--quirk"
-        ) from error
+        raise click.BadParameter(str(error), param_hint="--quirk") from error

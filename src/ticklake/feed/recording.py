@@ -85,6 +85,11 @@ class Recording:
         closed = {"type": "session_closed", "cause": "end_of_recording"}
         yield TimedRecord(received_ns, format_control(stamp(), closed), 0)
 
+    def trades(self) -> Iterator[tuple[int, bytes]]:
+        """Give each row that reads as a trade: its time in UTC ms, and its JSON, digits untouched."""
+        rows = (_read_row(line, self._columns, 0) for line in _lines(self.path))
+        return ((row.time_ms, row.text) for row in rows if row.is_trade)
+
     def _frames(self) -> Iterator[list["_Row"]]:
         frame: list[_Row] = []
         last_ms = self._first_ms()

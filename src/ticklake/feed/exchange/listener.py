@@ -89,24 +89,22 @@ class Listener:
         self.symbols.discard(symbol)
         self._trouble.muted.discard(symbol)
 
-    def tell(self, frame: Sequence[Print], ids: range) -> str:
-        """Put into the outbox what this frame is to this connection; give its last words, if there are any."""
+    def tell(self, frame: Sequence[Print], ids: range, number: int) -> str:
+        """Put into the outbox what the day's nth frame is to this connection; give its last words, if there are any."""
         if not self.is_told:
             return ""
         if self._close_ns and self._market.now_ns() >= self._close_ns:
             self._put(*self._trouble.release())
             return self.end("close", "close_minutes")
         symbols = self.symbols - self._trouble.muted if self._trouble.muted else self.symbols
-        prints = [
-            Part(number, each.trade.symbol, each.text) for number, each in zip(ids, frame, strict=True) if each.trade.symbol in symbols
-        ]
+        prints = [Part(trade, each.trade.symbol, each.text) for trade, each in zip(ids, frame, strict=True) if each.trade.symbol in symbols]
         if not prints:
             return ""
         if self.again:
-            played = self.note("overlap", {number for message in self.again for number in message.trades})
+            played = self.note("overlap", {trade for message in self.again for trade in message.trades})
             self._put(*(Message(message.raw, message.trades, [played]) for message in self.again))
             self.again = ()
-        messages, last = self._trouble.tell(prints)
+        messages, last = self._trouble.tell(prints, number)
         self.last_frames += [message for message in messages if message.trades]
         self._put(*messages)
         if last:

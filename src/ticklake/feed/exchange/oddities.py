@@ -24,8 +24,8 @@ STRANGE_CODES: Final = ("42", "55", "99", "0")
 def make_odd(prints: Iterable[Print], quirks: Quirks, seed: int) -> Iterator[Print]:
     """Play the market's quirks on prints."""
     dice = Dice(f"{seed}/market", quirks, ODDITIES)
-    for each in prints:
-        drawn = dice.draw()
+    for number, each in enumerate(prints):
+        drawn = dice.draw(number)
         if not drawn:
             yield each
             continue

@@ -5,7 +5,7 @@ listens. All others are drawn for each connection by itself.
 """
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +13,8 @@ from msgspec import Meta
 
 CHANCE: Final = Meta(ge=0, le=1)
 """A chance: of each print, frame, reconnect or attempt, as the description begins."""
+
+MOST_MINUTES: Final = 100_000
 
 
 class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +44,9 @@ class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap: Annotated[float, CHANCE, Meta(description="a reconnect: the last frames of the key's connection before are told again")] = 0.0
     deaf: Annotated[float, CHANCE, Meta(description="an attempt: the handshake is never answered")] = 0.0
     refuse: Annotated[float, CHANCE, Meta(description="an attempt: answered with 429")] = 0.0
-    close_minutes: Annotated[float, Meta(ge=0, description="minutes of market time after which each connection is closed; 0 never")] = 0.0
+    close_minutes: Annotated[
+        float, Meta(ge=0, le=MOST_MINUTES, description="minutes of the market after which a connection is closed; 0 never")
+    ] = 0.0
 
 
 ALL_KINDS: Final = Quirks(
@@ -79,13 +83,24 @@ def describe_quirks() -> Iterator[tuple[str, str]]:
         yield name, next(meta.description for meta in hint.__metadata__ if meta.description)
 
 
-def read_quirks(texts: typing.Iterable[str]) -> Quirks:
+def read_quirks(texts: Iterable[str]) -> Quirks:
     """Read NAME=NUMBER, or `all` for every kind at a small rate; the later one wins.
 
     Raises ValueError: a name that nobody knows, no number, or one out of range.
     """
     rates: dict[str, Any] = {}
     for text in texts:
+        if text == "all":
+            rates |= msgspec.to_builtins(ALL_KINDS)
+            continue
         name, _, number = text.partition("=")
-        rates |= msgspec.to_builtins(ALL_KINDS) if text == "all" else {name: float(number)}
-    return msgspec.convert(rates, Quirks)
+        if name not in Quirks.__struct_fields__:
+            raise ValueError(f"{text!r}: there is no such quirk; write NAME=CHANCE with one of: {', '.join(Quirks.__struct_fields__)}")
+        most = MOST_MINUTES if name == "close_minutes" else 1
+        try:
+            rates[name] = float(number)
+        except ValueError:
+            rates[name] = -1.0
+        if not 0 <= rates[name] <= most:
+            raise ValueError(f"{text!r}: write {name}= and a number from 0 to {most:,}")
+    return Quirks(**rates)

@@ -14,6 +14,7 @@ Guarantee  the same seed gives the same day; a connection's quirks depend on the
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import cache
 from http import HTTPStatus
@@ -35,6 +36,7 @@ from ticklake.feed.exchange.truth import Connection, Played, Told
 from ticklake.logs import silent_logger
 
 PING_SECONDS: Final = 60.0
+"""The vendor says so often that it is there, in real time."""
 CLOSE_SECONDS: Final = 2.0
 AWAY_FRAMES: Final = 20
 """At full speed the exchange waits for who comes back, but this many frames are told to nobody first."""
@@ -86,6 +88,7 @@ class Exchange:
         tape: Tape | None = None,
         window: int = WINDOW,
         wait_for: int = 1,
+        ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._quirks = quirks or Quirks()
         self._tape = tape or make_tape(seed, prints=prints, quirks=self._quirks)
@@ -100,11 +103,13 @@ class Exchange:
         self._speed = speed
         self._window = MAX_WAITING if speed else window
         self._wait_for = wait_for
+        self._ping_seconds = ping_seconds
         self._listeners: dict[int, Listener] = {}
         self._before: dict[int, Listener] = {}
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
         self._away = 0
+        self._attempts: Counter[int] = Counter()
         self._door = cache(lambda key: Dice(f"{seed}/{key}/door", self._quirks, AT_THE_DOOR))
 
     @contextlib.asynccontextmanager
@@ -139,7 +144,8 @@ class Exchange:
         if response is not None:
             return response
         key = self._key_of(request)
-        drawn = self._door(key).draw()
+        drawn = self._door(key).draw(self._attempts[key])
+        self._attempts[key] += 1
         for quirk in drawn[:1]:
             self.told.play(Played(quirk, 0, key, self.market_clock.now_ns(), self._clock.now_ns(), []))
         if "deaf" in drawn:
@@ -200,7 +206,7 @@ class Exchange:
         )
         listener.on_return = self._changed.set
         before = self._before.get(key)
-        if before and before.last_frames and Dice(f"{self._seed}/{key}/{nth}", self._quirks, ["overlap"]).draw():
+        if before and before.last_frames and Dice(f"{self._seed}/{key}/{nth}", self._quirks, ["overlap"]).draw(0):
             listener.again = list(before.last_frames)
         self._before[key] = self._listeners[connection.number] = listener
         return listener
@@ -226,7 +232,7 @@ class Exchange:
     async def _tell_day(self) -> None:
         await self._wait_for_keys(self._wait_for)
         self.market_clock.start()
-        for frame in self._tape.frames:
+        for number, frame in enumerate(self._tape.frames):
             await self._wait_until(frame[-1].received_ms)
             self.market_clock.reach(frame[-1].received_ms)
             ids = self.told.tell(frame, self.market_clock.now_ns(), self._clock.now_ns())
@@ -234,7 +240,7 @@ class Exchange:
                 for quirk in each.oddities:
                     self.told.play(Played(quirk, 0, 0, self.told.told_ns[place], self.told.told_clock_ns[place], [place]))
             for listener in list(self._listeners.values()):
-                if listener.tell(frame, ids):
+                if listener.tell(frame, ids, number):
                     self._away = AWAY_FRAMES
             for listener in list(self._listeners.values()):
                 await listener.room()
@@ -269,7 +275,7 @@ class Exchange:
     async def _ping_forever(self) -> None:
         """Send the vendor's sign of life, about once a minute of real time, while the market is quiet too."""
         while True:
-            await asyncio.sleep(PING_SECONDS)
+            await asyncio.sleep(self._ping_seconds)
             for listener in list(self._listeners.values()):
                 listener.say(PING)
 

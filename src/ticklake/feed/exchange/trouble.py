@@ -3,11 +3,12 @@
 Takes      a frame's prints that the connection subscribed to, and what its dice drew
 Gives      messages in the order of sending, each with the trades that it tells intact
 Guarantee  the dice of a connection come out of the seed, the key's number and its how-manieth connection it is:
-           what another collector does changes nothing. Each quirk has dice of its own
+           what another collector does changes nothing. Each quirk has dice of its own, thrown once a frame of the day
 """
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -23,6 +24,9 @@ SIZES: Final = {"oversize": 2 * MAX_FRAME_BYTES, "huge": 64 * MAX_FRAME_BYTES}
 LAST_WORDS: Final = ("huge", "oversize", "close", "drop", "hang")
 """Quirks behind which a connection is told nothing for a while, or ever; one of them a frame."""
 ON_FRAMES: Final = ("repeat", "shuffle", "swap", "seconds", "truncate", "garbage", "unknown", "error", "mute", *LAST_WORDS)
+
+BITS: Final = (1 << 64) - 1
+GOLDEN: Final = 0x9E37_79B9_7F4A_7C15
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,19 +52,27 @@ class Part(msgspec.Struct):
 
 
 class Dice:
-    """Chances by name, each with its own sequence."""
+    """Chances by name. The nth throw of a name is what it is, however many were asked for before it."""
 
     def __init__(self, seed: str, quirks: Quirks, names: Iterable[str]) -> None:
         self._dice = [
-            (name, rate, random.Random(f"{seed}/{name}").random)  # noqa: S311 — a market, not a secret
+            (name, int(rate * (BITS + 1)), int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8]))
             for name in names
             if (rate := getattr(quirks, name)) > 0
         ]
         self.chance = random.Random(f"{seed}/choice")  # noqa: S311 — a market, not a secret
 
-    def draw(self) -> list[str]:
-        """Give what is to be played now."""
-        return [name for name, rate, roll in self._dice if roll() < rate]
+    def draw(self, number: int) -> list[str]:
+        """Give what is to be played at the nth frame, print or attempt."""
+        return [name for name, sides, seed in self._dice if _throw(seed, number) < sides]
+
+
+def _throw(seed: int, number: int) -> int:
+    """Give the nth number of a sequence of 64 bits, without the ones before it: Steele and others, SplitMix, 2014."""
+    mixed = seed + (number + 1) * GOLDEN & BITS
+    mixed = (mixed ^ mixed >> 30) * 0xBF58_476D_1CE4_E5B9 & BITS
+    mixed = (mixed ^ mixed >> 27) * 0x94D0_49BB_1331_11EB & BITS
+    return mixed ^ mixed >> 31
 
 
 class Trouble:
@@ -73,9 +85,9 @@ class Trouble:
         self._held: list[Message] = []
         self.muted: set[str] = set()
 
-    def tell(self, prints: list[Part]) -> tuple[list[Message], str]:
-        """Give what is sent for a frame, and the last words behind it, if any."""
-        drawn = self._dice.draw()
+    def tell(self, prints: list[Part], number: int) -> tuple[list[Message], str]:
+        """Give what is sent for the day's nth frame, and the last words behind it, if any."""
+        drawn = self._dice.draw(number)
         if not drawn and not self._held:
             return [Message(write_frame([each.text for each in prints]), [each.trade for each in prints])], ""
         ids = [each.trade for each in prints]
