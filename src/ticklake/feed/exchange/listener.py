@@ -5,7 +5,7 @@
     ask       by a ping, whether all that was sent before has arrived; what it answers for was delivered
     end       as the last words say, once all that was sent before is answered for
 
-Guarantee  memory is bounded: who leaves too much unread for `STALL_SECONDS` is dropped (too_slow)
+Guarantee  memory is bounded: who leaves too much unread for seconds is dropped (too_slow)
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from ticklake.feed.exchange.truth import Connection, Played, Told
 
 PING: Final = b'{"type":"ping"}'
 ANSWER_SECONDS: Final = 5.0
-STALL_SECONDS: Final = 5.0
 ASK_SECONDS: Final = 0.02
 """When nothing more comes, a connection is asked so much later."""
 OVERLAP_FRAMES: Final = 20
@@ -67,6 +66,7 @@ class Listener:
         self._window = window
         self._asked_at = 0.0
         self._last_words = ""
+        self._at_rest = asyncio.Event()
         self._close_ns = connection.from_ns + int(close_minutes * 60e9) if close_minutes else 0
         self._sending = asyncio.create_task(self._send_forever())
 
@@ -117,6 +117,7 @@ class Listener:
         if quirk:
             self.note(quirk, [])
         self.is_told = False
+        self._at_rest.clear()
         self._put(how)
         return how
 
@@ -130,12 +131,12 @@ class Listener:
         """How many messages are not answered for yet."""
         return len(self._outbox) + len(self._sent) + self._asked
 
-    async def room(self) -> None:
+    async def room(self, seconds: float) -> None:
         """Wait until so few messages are unanswered that the day may go on; drop who takes too long."""
         if self.waiting < self._window:
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 while self._is_full:
                     self._answered.clear()
                     await self._answered.wait()
@@ -190,6 +191,7 @@ class Listener:
                     message = self._outbox.popleft()
                     if isinstance(message, str):
                         await self._end(message)
+                        self._at_rest.set()
                         continue
                     self._sent.append(message)
                     await self.socket.send(message.raw, text=message.is_text)
@@ -221,6 +223,12 @@ class Listener:
             else:
                 self._truth.miss(message.trades, self.number)
         self._answered.set()
+
+    async def ending(self) -> None:
+        """Wait until the last words are said."""
+        sending = asyncio.ensure_future(self._at_rest.wait())
+        await asyncio.wait([sending, self._sending], return_when=asyncio.FIRST_COMPLETED)
+        sending.cancel()
 
     async def _end(self, how: str) -> None:
         """Let the connection end, or hang, once all that was sent before has arrived."""

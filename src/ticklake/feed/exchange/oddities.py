@@ -13,7 +13,6 @@ from typing import Final
 from ticklake.feed.exchange.hours import MINUTE_MS
 from ticklake.feed.exchange.prints import Print, Trade, join_codes, write_codes
 from ticklake.feed.exchange.quirks import Quirks
-from ticklake.feed.exchange.trouble import Dice
 from ticklake.feed.exchange.walk import LATE_MS, NO_CODES
 
 ODDITIES: Final = ("late", "twin", "zero", "uncoded", "unknown_code")
@@ -23,13 +22,18 @@ STRANGE_CODES: Final = ("42", "55", "99", "0")
 
 def make_odd(prints: Iterable[Print], quirks: Quirks, seed: int) -> Iterator[Print]:
     """Play the market's quirks on prints."""
-    dice = Dice(f"{seed}/market", quirks, ODDITIES)
-    for number, each in enumerate(prints):
-        drawn = dice.draw(number)
+    chance = Random(f"{seed}/market")  # noqa: S311 — a market, not a secret
+    dice = [
+        (name, rate, Random(f"{seed}/market/{name}").random)  # noqa: S311 — the same
+        for name in ODDITIES
+        if (rate := getattr(quirks, name)) > 0
+    ]
+    for each in prints:
+        drawn = [name for name, rate, throw in dice if throw() < rate]
         if not drawn:
             yield each
             continue
-        odd = _change(each, drawn, dice.chance)
+        odd = _change(each, drawn, chance)
         yield odd
         if "twin" in drawn:
             yield odd

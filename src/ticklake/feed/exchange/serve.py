@@ -15,7 +15,7 @@ Guarantee  the same seed gives the same day; a connection's quirks depend on the
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Final
@@ -35,6 +35,7 @@ from ticklake.feed.exchange.trouble import ON_FRAMES, TOO_MANY_SYMBOLS, Dice
 from ticklake.feed.exchange.truth import Connection, Played, Told
 from ticklake.logs import silent_logger
 
+STALL_SECONDS: Final = 5.0
 PING_SECONDS: Final = 60.0
 """The vendor says so often that it is there, in real time."""
 CLOSE_SECONDS: Final = 2.0
@@ -43,6 +44,8 @@ AWAY_FRAMES: Final = 20
 WINDOW: Final = 64
 MAX_WAITING: Final = 4_096
 """Messages that may be unanswered: at full speed the day waits for answers, at any other only for who is far behind."""
+NOTICE_TURNS: Final = 6
+"""Of the event loop, in which who listens in the same one sees its connection end."""
 EARLY_SECONDS: Final = 0.001
 """What is due that soon is told at once."""
 AT_THE_DOOR: Final = ("deaf", "refuse")
@@ -89,6 +92,7 @@ class Exchange:
         window: int = WINDOW,
         wait_for: int = 1,
         ping_seconds: float = PING_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._quirks = quirks or Quirks()
         self._tape = tape or make_tape(seed, prints=prints, quirks=self._quirks)
@@ -104,6 +108,7 @@ class Exchange:
         self._window = MAX_WAITING if speed else window
         self._wait_for = wait_for
         self._ping_seconds = ping_seconds
+        self._stall_seconds = stall_seconds
         self._listeners: dict[int, Listener] = {}
         self._before: dict[int, Listener] = {}
         self._changed = asyncio.Event()
@@ -239,17 +244,25 @@ class Exchange:
             for place, each in zip(ids, frame, strict=True):
                 for quirk in each.oddities:
                     self.told.play(Played(quirk, 0, 0, self.told.told_ns[place], self.told.told_clock_ns[place], [place]))
+            if ending := [each for each in list(self._listeners.values()) if each.tell(frame, ids, number)]:
+                await self._let_go(ending)
             for listener in list(self._listeners.values()):
-                if listener.tell(frame, ids, number):
-                    self._away = AWAY_FRAMES
-            for listener in list(self._listeners.values()):
-                await listener.room()
+                await listener.room(self._stall_seconds)
         if not self._speed:
             await self._wait_for_keys(1)  # whose connection just ended comes back first, and has heard all of it
         for listener in list(self._listeners.values()):
             listener.say(PING)
             await listener.settle()
         self.finished.set()
+
+    async def _let_go(self, ending: Sequence[Listener]) -> None:
+        """At full speed, let those whose connection ends notice it before time goes on."""
+        self._away = AWAY_FRAMES
+        if not self._speed:
+            for listener in ending:
+                await listener.ending()
+            for _ in range(NOTICE_TURNS):
+                await asyncio.sleep(0)
 
     async def _wait_until(self, received_ms: int) -> None:
         """Wait until a frame is due; at full speed, until somebody listens, once those frames are over that nobody hears."""
