@@ -70,10 +70,23 @@ class FinnhubClient:
         self.connections = 0
         self.attempts = 0
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    @property
+    def without_slot(self) -> list[str]:
+        """Who never gets a slot; nobody where all take turns."""
+        return [] if self._slots.takes_turns else self._slots.left_out
+
     def stop(self) -> None:
-        """End after the message in hand; asked a second time, do not wait for a full disk either."""
-        if self._stopping.is_set():
-            self._recorder.give_up()
+        """End after the message in hand, once all that came is durable; from another thread: `loop.call_soon_threadsafe`."""
+        self._stopping.set()
+
+    def abandon(self) -> None:
+        """Stop, and do not wait for a full disk either: the recorder's `pending` tells what is lost."""
+        self._recorder.give_up()
         self._stopping.set()
 
     async def collect(self) -> None:

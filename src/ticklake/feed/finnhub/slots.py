@@ -19,7 +19,7 @@ class Slots:
         self._ring = [symbol for symbol in dict.fromkeys([*pinned, *symbols]) if symbol not in self.pinned]
         self._width = min(slots - len(self.pinned), len(self._ring))
         self._first = 0
-        self._takes_turns = bool(rotation_seconds) and 0 < self._width < len(self._ring)
+        self.takes_turns = bool(rotation_seconds) and 0 < self._width < len(self._ring)
         self._turn_ns = round((rotation_seconds or 0) * NS_PER_SECOND)
         self._due_ns: int | None = None
 
@@ -35,13 +35,13 @@ class Slots:
 
     def turn(self, now_ns: int) -> tuple[list[str], list[str]] | None:
         """Move the window on if that is due, by the monotonic clock; give who leaves and who enters."""
-        if not self._takes_turns:
+        if not self.takes_turns:
             return None
         if self._due_ns is None:
             self._due_ns = now_ns + self._turn_ns
         if now_ns < self._due_ns:
             return None
-        self._due_ns = now_ns + self._turn_ns
+        self._due_ns += self._turn_ns * (1 + (now_ns - self._due_ns) // self._turn_ns)
         before = self._window()
         self._first = (self._first + self._width) % len(self._ring)
         after = self._window()
