@@ -5,8 +5,10 @@ Or a collector and a `Vendor`, which does what no exchange would, for hours of s
 
 import asyncio
 import contextlib
+import gc
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -96,7 +98,9 @@ class Vendor:
     `opened` and `closed` are the moments of its connections, `wishes` (moment, type, symbol) what was asked for.
     """
 
-    def __init__(self, clock: Clock, play: Play, *, admit: Admit | None = None, slots: int = 50) -> None:
+    def __init__(
+        self, clock: Clock, play: Play, *, admit: Admit | None = None, slots: int = 50, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.clock = clock
         self.opened: list[float] = []
         self.closed: list[float] = []
@@ -105,6 +109,7 @@ class Vendor:
         self.symbols: set[str] = set()
         self._play = play
         self._admit = admit
+        self._headers = headers
         self._slots = slots
 
     @property
@@ -120,6 +125,7 @@ class Vendor:
             "127.0.0.1",
             0,
             process_request=self._judge,
+            process_response=self._adorn,
             compression=None,
             ping_interval=None,
             close_timeout=1,
@@ -130,6 +136,10 @@ class Vendor:
     async def _judge(self, socket: ServerConnection, request: Request) -> Response | None:
         self.attempts.append(self.now)
         return await self._admit(self, socket, request) if self._admit else None
+
+    def _adorn(self, _socket: ServerConnection, _request: Request, response: Response) -> None:
+        for name, value in self._headers:
+            response.headers[name] = value
 
     async def _serve(self, socket: ServerConnection) -> None:
         self.opened.append(self.now)
@@ -209,3 +219,14 @@ async def live(
         client.stop()
         await collecting
     return Story(client, vendor, log.records.values() if isinstance(log, FakeLog) else [], began_ns)
+
+
+@contextlib.contextmanager
+def traced_memory() -> Iterator[None]:
+    """Trace what is allocated while the block runs."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()

@@ -1,40 +1,27 @@
-"""A server at its worst, on simulated time: the client tries again for as long as it takes, wisely, in bounded memory."""
+"""A server that resets, refuses, hangs or is not there, on simulated time: the client tries again for as long as it takes, wisely."""
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import socket as sockets
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
-from tests.live_rig import KEY, Forgetful, Story, Vendor, live, trade
+from tests.live_rig import KEY, Forgetful, Story, Vendor, live, traced_memory, trade
 from tests.simulated_time import START_NS, SimulatedClock, run_simulated
 from ticklake.errors import KeyRefused
 from ticklake.feed.finnhub.client import FinnhubClient, Limits, read_retry_after
-from ticklake.feed.recorder import MAX_PENDING_BYTES, Recorder
+from ticklake.feed.finnhub.connection import clock_offset_ms
+from ticklake.feed.recorder import Recorder
 
 MIB = 1 << 20
 SYMBOLS = [f"S{number}" for number in range(50)]
-
-
-@contextmanager
-def traced_memory() -> Iterator[None]:
-    """Trace what is allocated while the block runs."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
 
 
 async def stay(_vendor: Vendor, _socket: ServerConnection) -> None:
@@ -236,173 +223,69 @@ def test_a_key_that_is_refused_after_hours_of_service_stops_at_once_with_a_log_t
     assert len(attempts) == 3
 
 
-def wire(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
-    """Give a server's frame as it is sent."""
-    return Frame(opcode, payload, fin=fin).serialize(mask=False)
+ANSWERS = {
+    "no status line": b"220 ready\r\n",
+    "no upgrade": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "a wrong proof": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n\r\n",
+    "another address": b"HTTP/1.1 302 Found\r\nLocation: nonsense://\r\nContent-Length: 0\r\n\r\n",
+    "headers without end": b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-Filler: x\r\n" * 10_000,
+    "a body without end": b"HTTP/1.1 500 Oh\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 1_000_000,
+    "zeros": bytes(1_000_000),
+    "nothing": b"",
+}
 
 
-async def send_raw(socket: ServerConnection, data: bytes) -> None:
-    """Send what no library would, as fast as it is read."""
-    socket.transport.write(data)
-    await socket.drain()
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forgets(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
 
+    async def run(clock: SimulatedClock) -> FinnhubClient:
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                assert KEY.encode() in await reader.readline()
+                writer.write(answer)
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
 
-async def one_huge_frame(_vendor: Vendor, socket: ServerConnection) -> None:
-    await send_raw(socket, wire(Opcode.BINARY, bytes(64 * MIB))[:10])
-    tracemalloc.reset_peak()
-    for _ in range(64):
-        await send_raw(socket, bytes(MIB))
-
-
-async def one_huge_message_in_pieces(_vendor: Vendor, socket: ServerConnection) -> None:
-    await send_raw(socket, wire(Opcode.TEXT, b" " * 1_000, fin=False))
-    piece = wire(Opcode.CONT, b" " * 1_000, fin=False)
-    for _ in range(64 * 1_024):
-        await send_raw(socket, piece)
-
-
-async def one_message_of_endless_empty_pieces(_vendor: Vendor, socket: ServerConnection) -> None:
-    await send_raw(socket, wire(Opcode.TEXT, b" ", fin=False))
-    pieces = wire(Opcode.CONT, b"", fin=False) * 1_000
-    while True:
-        await send_raw(socket, pieces)
-        await asyncio.sleep(0.001)
-
-
-@pytest.mark.parametrize("play", [one_huge_frame, one_huge_message_in_pieces, one_message_of_endless_empty_pieces])
-def test_a_message_over_the_limit_ends_the_connection_and_takes_no_memory_with_a_log_in_memory(play: Any) -> None:
-    async def once(vendor: Vendor, socket: ServerConnection) -> None:
-        if len(vendor.opened) == 1:
-            await asyncio.sleep(1)
-            await play(vendor, socket)
-        await asyncio.Event().wait()
-
-    async def run(clock: SimulatedClock) -> tuple[Story, int]:
-        story = await live(clock, Vendor(clock, once), seconds=15)
-        return story, tracemalloc.get_traced_memory()[1]
-
-    with traced_memory():
-        story, peak = run_simulated(run)
-    assert [closed["cause"] for closed in story.controls("session_closed")] == ["frame_too_large", "stopped"]
-    assert not [record for record in story.records if "frame" in record]
-    assert peak < 8 * MIB  # of both ends: the server is in this process too
-
-
-def test_a_flood_that_the_disk_cannot_follow_is_not_read_with_a_log_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    message = '{"data":[' + " " * 100_000 + '],"type":"trade"}'
-
-    async def run(clock: SimulatedClock) -> tuple[int, int, int]:
         recorder = Recorder(Forgetful(), feed="finnhub", collector="rig", clock=clock)
-        slow_append = recorder._append
-
-        async def append(pending: list[bytes]) -> None:
-            await asyncio.sleep(200)
-            await slow_append(pending)
-
-        monkeypatch.setattr(recorder, "_append", append)
-        sent = 0
-
-        async def flood(_vendor: Vendor, socket: ServerConnection) -> None:
-            nonlocal sent
-            while True:
-                await socket.send(message)
-                sent += 1
-
-        async with Vendor(clock, flood).open() as port:
-            client = FinnhubClient(recorder, url=f"ws://127.0.0.1:{port}", key=KEY, symbols=["A"], clock=clock)
+        async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            client = FinnhubClient(recorder, url=f"ws://127.0.0.1:{port}", key=KEY, symbols=["AAPL"], clock=clock)
             collecting = asyncio.create_task(client.collect())
-            await asyncio.sleep(150)
-            peak, in_time = tracemalloc.get_traced_memory()[1], client.connections
+            await asyncio.sleep(60)
+            assert not collecting.done()
             client.stop()
             await collecting
-        return peak, in_time, sent
+        return client
 
-    with traced_memory():
-        peak, connections, sent = run_simulated(run)
-    assert peak < MAX_PENDING_BYTES + 16 * MIB
-    assert sent * len(message) < MAX_PENDING_BYTES + 16 * MIB
-    assert connections == 1  # a disk that is slow is no silence of the vendor's
-
-
-def test_endless_small_frames_are_bounded_too_with_a_log_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def run(clock: SimulatedClock) -> tuple[int, int]:
-        recorder = Recorder(Forgetful(), feed="finnhub", collector="rig", clock=clock)
-        stuck = asyncio.Event()
-
-        async def wait(_pending: list[bytes]) -> None:
-            await stuck.wait()
-            _pending.clear()
-
-        monkeypatch.setattr(recorder, "_append", wait)
-
-        async def flood(_vendor: Vendor, socket: ServerConnection) -> None:
-            messages = wire(Opcode.TEXT, b"{}") * 1_000
-            while True:
-                await send_raw(socket, messages)
-
-        async with Vendor(clock, flood).open() as port:
-            client = FinnhubClient(recorder, url=f"ws://127.0.0.1:{port}", key=KEY, symbols=["A"], clock=clock)
-            collecting = asyncio.create_task(client.collect())
-            await asyncio.sleep(3)
-            peak, pending = tracemalloc.get_traced_memory()[1], recorder.pending
-            client.stop()
-            stuck.set()
-            await collecting
-        return peak, pending
-
-    with traced_memory():
-        peak, pending = run_simulated(run)
-    assert 50_000 <= pending < 50_000 + 256 * 1_024 / 4  # a reading of the operating system's more
-    assert peak < 64 * MIB
+    client = run_simulated(run)
+    assert client.connections == 0
+    assert client.attempts >= 5
+    assert KEY not in caplog.text
 
 
-def test_a_server_that_pings_and_never_reads_fills_no_buffer_with_a_log_that_forgets() -> None:
-    async def ping_without_reading(_vendor: Vendor, socket: ServerConnection) -> None:
-        socket.transport.pause_reading()
-        pings = wire(Opcode.PING, b"x" * 125) * 100
-        while True:
-            await send_raw(socket, pings)
-            await asyncio.sleep(0.01)
-
-    async def run(clock: SimulatedClock) -> tuple[Story, int]:
-        story = await live(clock, Vendor(clock, ping_without_reading), seconds=60, log=Forgetful())
-        return story, tracemalloc.get_traced_memory()[1]
-
-    with traced_memory():
-        story, peak = run_simulated(run)
-    assert peak < 16 * MIB
-    closed = [later - earlier for earlier, later in zip(story.vendor.opened, story.vendor.closed, strict=True)]
-    assert closed
-    assert max(closed) <= 2 * Limits().ping_seconds + Limits().close_seconds + 1
-
-
-def test_a_server_that_drops_the_line_in_the_middle_of_a_message_is_tried_again_with_a_log_in_memory() -> None:
-    async def drop(_vendor: Vendor, socket: ServerConnection) -> None:
-        await asyncio.sleep(1)
-        socket.transport.write(wire(Opcode.TEXT, trade("AAPL").encode())[:20])
-        await asyncio.sleep(0.1)
-        socket.transport.abort()
-
+def test_headers_that_come_twice_or_are_no_text_do_no_harm_with_a_log_in_memory() -> None:
     async def run(clock: SimulatedClock) -> Story:
-        return await live(clock, Vendor(clock, drop), seconds=20)
+        headers = [("Date", "Wed, 19 Nov 2025 14:00:07 GMT"), ("Date", "yesterday")]
+        return await live(clock, Vendor(clock, stay, headers=headers), seconds=2)
 
     story: Story = run_simulated(run)
-    assert {closed["cause"] for closed in story.controls("session_closed")[:-1]} == {"connection_lost"}
-    assert len(story.vendor.opened) > 3
-    assert not [record for record in story.records if "frame" in record]
+    (opened,) = story.controls("session_opened")
+    assert opened["server_date"].endswith("GMT")
+    assert story.client.connections == 1
 
 
-def test_a_goodbye_of_the_servers_is_answered_with_a_log_in_memory() -> None:
-    async def leave(_vendor: Vendor, socket: ServerConnection) -> None:
-        await asyncio.sleep(1)
-        await socket.close(1001, "maintenance")
-        with pytest.raises(ConnectionClosed):
-            await socket.send("too late")
-
-    async def run(clock: SimulatedClock) -> Story:
-        return await live(clock, Vendor(clock, leave), seconds=3)
-
-    story: Story = run_simulated(run)
-    closed = story.controls("session_closed")[0]
-    assert closed["cause"] == "closed_by_server"
-    assert "maintenance" in closed["detail"]
+@pytest.mark.parametrize(
+    ("date", "offset_ms"),
+    [
+        ("Wed, 19 Nov 2025 14:00:07 GMT", 7_000),
+        ("Wed, 19 Nov 2025 13:59:59 GMT", -1_000),
+        ("yesterday", None),
+        ("", None),
+        ("Wed, 19 Nov 99999 14:00:07 GMT", None),
+        ("Wed, 99 Nov 2025 14:00:07 GMT", None),
+    ],
+)
+def test_the_clocks_offset_is_the_servers_date_minus_ours(date: str, offset_ms: int | None) -> None:
+    assert clock_offset_ms(date, START_NS) == offset_ms
