@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.simulated_time import SimulatedClock, run_simulated
 from tests.unit.fakes import FakeLog
 from ticklake.cli.lake import Lake
 from ticklake.contracts.ports import Clock
@@ -27,11 +28,28 @@ from ticklake.logs import silent_logger
 
 KEY: Final = "canary-5f1d"
 QUICK: Final = Limits(silence_seconds=0.4, least_wait_seconds=0.01, most_wait_seconds=0.05, heartbeat_seconds=0.05, close_seconds=0.2)
+"""For a loop on real time."""
+
+
+class _ClockOf:
+    """A lake's clock, whichever it has by then."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def now_ns(self) -> int:
+        return self._lake.clock.now_ns()
+
+    def monotonic_ns(self) -> int:
+        return self._lake.clock.monotonic_ns()
+
+    def sleep(self, seconds: float) -> None:
+        self._lake.clock.sleep(seconds)
 
 
 def make_exchange(lake: Lake, *, prints: int = 6_000, slots: int = 50, refusals: int = 0, **options: Any) -> Exchange:
     """Give an exchange that tells its day as fast as it is listened to."""
-    return Exchange(3, prints=prints, plan=Plan(KEY, slots, refusals), clock=lake.clock, **options)
+    return Exchange(3, prints=prints, plan=Plan(KEY, slots, refusals), clock=_ClockOf(lake), **options)
 
 
 async def collect_day(
@@ -51,7 +69,7 @@ async def collect_day(
         )
         collecting = asyncio.create_task(client.collect())
         telling = asyncio.create_task(exchange.finished.wait())
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(100_000):
             await asyncio.wait([collecting, telling], return_when=asyncio.FIRST_COMPLETED)
             client.stop()
             telling.cancel()
@@ -60,9 +78,15 @@ async def collect_day(
 
 
 def run_day(lake: Lake, exchange: Exchange, **options: Any) -> FinnhubClient:
-    """The same, from outside of any loop."""
+    """The same, from outside of any loop, on simulated time."""
+
+    async def run(clock: SimulatedClock) -> FinnhubClient:
+        lake.clock = clock
+        return await collect_day(lake, exchange, **{"limits": Limits(), **options})
+
     with hold_stage(lake.home.locks, "log"):
-        return asyncio.run(collect_day(lake, exchange, **options))
+        client: FinnhubClient = run_simulated(run)
+    return client
 
 
 def read_records(lake: Lake) -> list[dict[str, Any]]:

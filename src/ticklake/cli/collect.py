@@ -1,7 +1,7 @@
 """The live feed: collect from it.
 
-`open_collector` is for whoever collects beside other work: it checks the settings, takes the locks, opens the log, and
-gives the client; `asyncio.run(collector.client.collect())` may run in any thread, and is stopped from another by
+Whoever collects beside other work takes `open_collector`, or `hold_feed_key` and `make_collector` where it has the log
+already: `asyncio.run(collector.client.collect())` may run in any thread, and is stopped from another by
 `loop.call_soon_threadsafe(collector.client.stop)`.
 """
 
@@ -19,6 +19,7 @@ from ticklake.cli.path import JSON
 
 if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
+    from ticklake.contracts.ports import LogWriter
     from ticklake.feed.finnhub.client import FinnhubClient
     from ticklake.feed.finnhub.rates import IsTrading
     from ticklake.feed.recorder import Recorder
@@ -88,9 +89,7 @@ def open_collector(
     Symbols and address stand in for the settings'. Raises SettingsInvalid, StageLocked.
     """
     from ticklake.errors import SettingsInvalid
-    from ticklake.feed.finnhub.client import FEED, FinnhubClient, read_host
-    from ticklake.feed.recorder import Recorder
-    from ticklake.locks import hold_key, hold_stage
+    from ticklake.locks import hold_stage
 
     settings = lake.settings.feed
     key, url = settings.key.get_secret_value(), url or settings.url
@@ -99,23 +98,43 @@ def open_collector(
         raise SettingsInvalid("there is no key for the feed", hint="set it: export TICKLAKE_FEED__KEY=…; without one: ticklake simulate")
     if not symbols and not settings.pinned_symbols:
         raise SettingsInvalid("there is nothing to subscribe to", hint="name symbols: ticklake collect AAPL MSFT, or set feed.symbols")
-    server = read_host(url)
-    with hold_stage(lake.home.locks, "log"), hold_key(settings.key_locks, server=server, key=key):
+    with hold_stage(lake.home.locks, "log"), hold_feed_key(lake, url=url, key=key):
         log = lake.open_log_writer()
         try:
-            recorder = Recorder(log, feed=FEED, collector=settings.collector, clock=lake.clock, on_commit=on_commit)
-            client = FinnhubClient(
-                recorder,
-                url=url,
-                key=key,
-                symbols=symbols,
-                clock=lake.clock,
-                limits=_read_limits(settings),
-                is_trading=_read_hours(lake.seeds),
-            )
-            yield Collector(client, recorder)
+            yield make_collector(lake, log, url=url, key=key, symbols=symbols, on_commit=on_commit)
         finally:
             log.close()
+
+
+@contextmanager
+def hold_feed_key(lake: "Lake", *, url: str, key: str) -> Iterator[None]:
+    """Be the only one on this host who collects with a key, until the block ends. Raises SettingsInvalid, StageLocked."""
+    from ticklake.feed.finnhub.client import read_host
+    from ticklake.locks import hold_key
+
+    with hold_key(lake.settings.feed.key_locks, server=read_host(url), key=key):
+        yield
+
+
+def make_collector(
+    lake: "Lake", log: "LogWriter", *, url: str, key: str, symbols: Sequence[str], on_commit: Callable[[int], None] = lambda _: None
+) -> Collector:
+    """Build a client from the settings, which writes into a log's end; the caller holds that, and the key."""
+    from ticklake.feed.finnhub.client import FEED, FinnhubClient
+    from ticklake.feed.recorder import Recorder
+
+    settings = lake.settings.feed
+    recorder = Recorder(log, feed=FEED, collector=settings.collector, clock=lake.clock, on_commit=on_commit)
+    client = FinnhubClient(
+        recorder,
+        url=url,
+        key=key,
+        symbols=symbols,
+        clock=lake.clock,
+        limits=_read_limits(settings),
+        is_trading=_read_hours(lake.seeds),
+    )
+    return Collector(client, recorder)
 
 
 def _read_limits(settings: "FeedSettings") -> Any:

@@ -94,6 +94,10 @@ class Recorder:
         self._keep(self._head % (seq, received_ns) + frame_body(raw))
         return received_ns
 
+    def now_ns(self) -> int:
+        """Give the time that a record would bear now."""
+        return max(self._received_ns + 1, self._clock.now_ns())
+
     @property
     def pending(self) -> int:
         """How many records are not durable yet."""
@@ -152,7 +156,7 @@ class Recorder:
             self._kept.clear()
 
     def _next(self) -> tuple[int, int]:
-        self._received_ns = max(self._received_ns + 1, self._clock.now_ns())
+        self._received_ns = self.now_ns()
         self._seq += 1
         return self._seq - 1, self._received_ns
 

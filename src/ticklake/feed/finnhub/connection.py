@@ -84,7 +84,7 @@ class Connection:
     async def stand(self) -> None:
         """Keep what comes until the connection is over."""
         date = self._socket.server_date[:MAX_DATE_CHARS]
-        offset_ms = clock_offset_ms(date, self._clock.now_ns())
+        offset_ms = clock_offset_ms(date, self._recorder.now_ns())
         self._recorder.open_session(host=self._world.host, server_date=date, clock_offset_ms=offset_ms)
         log_event(FEED_OPENED, host=self._world.host, session=self._recorder.session)
         works = [asyncio.ensure_future(work) for work in (self._watch(), self._tend(), self._ping(), self._pace())]
@@ -175,7 +175,7 @@ class Connection:
             while not world.stopping.is_set():
                 if turn := world.slots.turn(self._clock.monotonic_ns()):
                     await self._rotate(*turn)
-                if silent := world.rates.silent(self._clock.now_ns()):
+                if silent := world.rates.silent(self._recorder.now_ns()):
                     await self._renew(silent)
                 await world.pause(self._limits.heartbeat_seconds)
 
