@@ -41,7 +41,7 @@ def test_a_storm_of_resets_leaves_memory_flat_and_attempts_few_and_all_symbols_c
             standing.add(socket)
             try:
                 while True:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.1)
                     if vendor.symbols:
                         await socket.send(trade(*vendor.symbols))
             finally:
@@ -115,7 +115,7 @@ def test_a_server_that_refuses_for_an_hour_is_tried_again_until_it_does_not_with
 
 @pytest.mark.parametrize("how", ["nobody listens", "no name server answers, as a loop pretends"])
 @TRANSPORTS
-def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(
+def test_a_server_that_is_not_there_for_an_hour_is_tried_again_until_it_is(
     how: str, monkeypatch: pytest.MonkeyPatch, transport: Transport
 ) -> None:
     async def run(clock: SimulatedClock) -> tuple[FinnhubClient, float]:
@@ -126,7 +126,7 @@ def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(
         host = "127.0.0.1" if how == "nobody listens" else "feed.invalid"
 
         async def look_up(_host: Any, port: Any, **_options: Any) -> Any:
-            if clock.monotonic_ns() < 7_200 * 10**9:
+            if clock.monotonic_ns() < 3_600 * 10**9:
                 raise sockets.gaierror(sockets.EAI_AGAIN, "Temporary failure in name resolution")
             return [(sockets.AF_INET, sockets.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
@@ -135,7 +135,7 @@ def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(
         recorder = Recorder(Forgetful(), feed="finnhub", collector="rig", clock=clock)
         client = FinnhubClient(recorder, url=f"ws://{host}:{port}", key=KEY, symbols=["AAPL"], clock=clock, transport=transport)
         collecting = asyncio.create_task(client.collect())
-        await asyncio.sleep(7_200)
+        await asyncio.sleep(3_600)
         opened: list[float] = []
 
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,8 +151,8 @@ def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(
         return client, opened[0]
 
     client, opened = run_simulated(run)
-    assert 7_200 / 8.1 < client.attempts < 7_200 / 0.5
-    assert opened < 7_200 + 8.1
+    assert 3_600 / 8.1 < client.attempts < 3_600 / 0.5
+    assert opened < 3_600 + 8.1
 
 
 @TRANSPORTS
@@ -214,18 +214,18 @@ def test_a_handshake_that_hangs_is_given_up_and_a_stop_does_not_wait_for_it_with
 
 
 @TRANSPORTS
-def test_a_key_that_is_refused_after_hours_of_service_stops_at_once_with_a_log_that_forgets(transport: Transport) -> None:
+def test_a_key_that_is_refused_after_service_stops_at_once_with_a_log_that_forgets(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> list[float]:
         async def admit(vendor: Vendor, socket: ServerConnection, request: Request) -> Response | None:
-            return await refuse(HTTPStatus.UNAUTHORIZED)(vendor, socket, request) if vendor.now > 3_600 else None
+            return await refuse(HTTPStatus.UNAUTHORIZED)(vendor, socket, request) if vendor.now > 1_200 else None
 
-        async def close_each_half_hour(_vendor: Vendor, socket: ServerConnection) -> None:
-            await asyncio.sleep(1_800)
+        async def close_each_ten_minutes(_vendor: Vendor, socket: ServerConnection) -> None:
+            await asyncio.sleep(600)
             await socket.close()
 
-        vendor = Vendor(clock, close_each_half_hour, admit=admit)
+        vendor = Vendor(clock, close_each_ten_minutes, admit=admit)
         with pytest.raises(KeyRefused, match="401"):
-            await live(clock, vendor, seconds=9_000, log=Forgetful(), limits=Limits(silence_seconds=4_000), transport=transport)
+            await live(clock, vendor, seconds=3_000, log=Forgetful(), limits=Limits(silence_seconds=1_000), transport=transport)
         return vendor.attempts
 
     attempts = run_simulated(run)
