@@ -88,6 +88,7 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
         garbage = choose.choice(GARBAGE)
         yield session.raw(garbage.replace(b"%b", choose.choice(symbols).encode()), received_ms=moment + 6)
     yield session.control("session_closed", received_ms=moments[-1] + 10, cause="end")
+    yield Session(feed="elsewhere", number=100 + number).frame(past[:2], received_ms=moments[-1])
 
 
 def _tick(choose: random.Random, symbols: tuple[str, ...], received_ms: int) -> Tick:

@@ -15,7 +15,7 @@ from tests.property.market import CODES, MARKS
 from tests.rig import DEPTH, GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms, verify_lake
 from ticklake.audit.calendar import Calendars
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import read_prints
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import count_bars, split_days
 from ticklake.audit.seeds import read_seeds
 from ticklake.audit.verify import to_row

@@ -65,7 +65,7 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     sessions = {name for (name,) in query("select distinct market_session from silver.trades").rows}
 
     assert reasons >= {"resent_frame", "malformed", "duplicate_keys", "not_representable", "price_not_positive", "size_negative"}
-    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", None}
+    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", "unknown_feed", None}
     assert sessions == {"pre", "regular", "post", "closed", "continuous"}
     assert min(days) > 3
 

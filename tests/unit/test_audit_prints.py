@@ -3,20 +3,22 @@
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from tests.hostile import CASES, NOON_MS, Case, Trade
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import _UNITS_OF, UNITS, Print, _sort_codes, read_prints
+from ticklake.audit.prints import UNITS, UNITS_OF, Print, _sort_codes
+from ticklake.audit.read import read_prints
 from ticklake.audit.seeds import Feed
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey
 from ticklake.errors import ObjectCorrupt
 
 MINUTE_NS: Final = 60_000_000_000
-LIVE: Final = Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
+LIVE: Final = Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
 FEEDS: Final = {"finnhub": LIVE, "demo": LIVE}
 TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
 
@@ -24,7 +26,7 @@ TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
     """A market repeats its digits and codes; a test does not rely on another's."""
-    _UNITS_OF.clear()
+    UNITS_OF.clear()
     _sort_codes.cache_clear()
 
 
@@ -87,8 +89,12 @@ def test_only_the_records_that_are_asked_for_are_read() -> None:
     assert [each.symbol for each in read(records, wants=lambda record: b'"IBM"' in record)] == ["IBM"]
 
 
-def test_a_feed_that_speaks_another_language_holds_no_prints_for_us() -> None:
-    assert read([Session(feed="other").frame([TICK])]) == []
+@pytest.mark.parametrize("feeds", [FEEDS, {"other": msgspec.structs.replace(LIVE, parser="other")}], ids=["feed", "parser"])
+def test_a_frame_of_a_feed_that_nobody_knows_is_one_print_that_nobody_can_read(feeds: dict[str, Feed]) -> None:
+    session = Session(feed="other")
+    session.control("session_opened", received_ms=NOON_MS)
+    (found,) = read([session.frame([TICK, TICK])], feeds=feeds)
+    assert (found.feed, found.symbol, found.print_index, found.reason, found.frame) == ("other", "", 0, "unknown_feed", "")
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"feed":"finnhub","session":"a","seq":1}', b"[1]"])
@@ -114,7 +120,7 @@ def test_a_print_that_cannot_be_read_keeps_its_place_and_what_can_be_told() -> N
     item = '{"s":"AAPL","p":%s,"t":%d,"v":1}'
     bodies = ["7", item % ("null", NOON_MS), item % ("1", 10**18), item % ("1e-9", NOON_MS), '{"s":5}', '{"s":"IBM","s":"IBM"}']
     message = f'{{"data":[{",".join(bodies)}],"type":"trade"}}'
-    keeping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    keeping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     prints = read([session.raw(message.encode(), received_ms=NOON_MS), session.raw(b"7", received_ms=NOON_MS + 1)], feeds=keeping)
 
     assert [(each.symbol, each.reason) for each in prints[:6]] == [
@@ -185,7 +191,7 @@ def test_feeds_are_apart() -> None:
 def test_sessions_of_a_collector_count_on_unless_the_feed_replays() -> None:
     first, second = Session(collector="a", number=1), Session(collector="a", number=2)
     records = [first.frame([TICK]), second.frame([TICK], received_ms=NOON_MS + 1)]
-    replaying = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=True, drops_repeats=False)}
+    replaying = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=True, drops_repeats=False)}
 
     assert list(judge(records).values()) == ["", ""]
     assert judge(records, feeds=replaying) == {(0, 0): "", (1, 0): "other_collector"}
@@ -195,7 +201,7 @@ def test_a_message_under_two_numbers_is_kept_unless_the_feed_drops_repeats() -> 
     session = Session()
     other = Tick("IBM", NOON_MS, "1", "1")
     records = [session.frame(ticks) for ticks in ([TICK, other], [TICK], [TICK, other], [TICK, other])]
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
 
     assert set(judge(records).values()) == {""}
     assert judge(records, feeds=dropping) == {
@@ -208,7 +214,7 @@ def test_a_message_under_two_numbers_is_kept_unless_the_feed_drops_repeats() -> 
 
 def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_one() -> None:
     one, two = Session(number=1), Session(number=2)
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early = Tick("AAPL", NOON_MS + 120_000, "1", "1")  # two minutes ahead of its first receipt, and in time for its second
 
     assert set(judge([one.frame([TICK])], [two.frame([TICK])], feeds=dropping).values()) == {""}
@@ -218,7 +224,7 @@ def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_on
 
 def test_each_five_minutes_have_a_first_message_of_their_own() -> None:
     session = Session()
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early = Tick("AAPL", NOON_MS + 300_000, "1", "1")
     records = [session.frame([TICK, early], received_ms=NOON_MS), session.frame([TICK, early], received_ms=NOON_MS + 300_000)]
     assert judge(records, feeds=dropping) == {(0, 0): "", (0, 1): "time_in_future", (1, 0): "suspected_repeat", (1, 1): ""}
@@ -226,6 +232,6 @@ def test_each_five_minutes_have_a_first_message_of_their_own() -> None:
 
 def test_the_first_number_of_a_message_is_the_genuine_one_wherever_it_lies() -> None:
     session = Session()
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early, again = session.frame([TICK]), session.frame([TICK])
     assert judge([again, early], feeds=dropping) == {(0, 0): "suspected_repeat", (1, 0): ""}

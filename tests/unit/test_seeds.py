@@ -120,8 +120,8 @@ def test_a_lens_without_rules_takes_every_code_for_unknown(tmp_path: Path) -> No
 
 
 def test_feeds_have_a_grace_and_say_what_a_collector_is() -> None:
-    live = Feed(grace_ns=60_000_000_000, replays_on_reconnect=False, drops_repeats=False)
-    recorded = Feed(grace_ns=60_000_000_000, replays_on_reconnect=True, drops_repeats=False)
+    live = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=False, drops_repeats=False)
+    recorded = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=True, drops_repeats=False)
     assert read_seeds(SEEDS).feeds == {"finnhub": live, "demo": live, "recording": recorded}
 
 

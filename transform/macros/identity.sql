@@ -69,7 +69,7 @@
             coalesce({{ copy_key('prints') }} <> resent_frames.first_copy, false) as is_resent,
             prints.own_reason is null and coalesce(prints.seq > repeated_messages.first_seq, false) as is_suspected_repeat
         from {{ prints }} as prints
-        inner join {{ ref('feeds') }} as feeds on prints.feed = feeds.feed
+        left join {{ ref('feeds') }} as feeds on prints.feed = feeds.feed
         left join resent_frames on prints.session = resent_frames.session and prints.seq = resent_frames.seq
         left join repeated_messages
             on

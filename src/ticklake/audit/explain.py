@@ -14,7 +14,8 @@ import msgspec
 
 from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_ms, utc_date, utc_ms
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import Print, read_prints
+from ticklake.audit.prints import Print
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import MINUTE_MS, Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Feed, Lens, Seeds, read_seeds
 from ticklake.contracts.objects import LANDING_PREFIX

@@ -31,17 +31,22 @@ MANIFEST: Final = "select object_key, records, trimmed, (select count(*) from br
 PRINTS_IN_BRONZE: Final = """
     select coalesce(sum(case
         when kind = 'control' then 0
-        when kind = 'raw' or json_type(frame) <> 'OBJECT' then 1
-        when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
-        when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
-        when frame ->> '$.type' <> 'trade' then 0
-        when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
-        else json_array_length(frame, '$.data')
+        when kind = 'raw' or parser is null then 1
+        when parser = 'finnhub' then case
+            when json_type(frame) <> 'OBJECT' then 1
+            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+            when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
+            when frame ->> '$.type' <> 'trade' then 0
+            when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
+            else json_array_length(frame, '$.data')
+        end
+        else 1
     end), 0)
     from bronze.frames
+    left join silver.feeds on frames.feed = feeds.feed
     where load_id <= (select coalesce(max(load_id), 0) from silver.watermarks where model = 'prints')
 """
-"""How many prints a parser has to account for, counted without parsing one."""
+"""How many prints the parsers have to account for, counted without parsing one; what nobody can parse is one."""
 
 
 class Hop(msgspec.Struct, frozen=True):

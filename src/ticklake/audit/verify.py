@@ -22,7 +22,8 @@ import msgspec
 
 from ticklake.audit.calendar import Calendars, utc_bounds_ms, utc_moment, utc_ms
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import UNITS, Print, read_prints, to_decimal
+from ticklake.audit.prints import UNITS, Print, to_decimal
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
 from ticklake.audit.seeds import Seeds, read_seeds
 from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
