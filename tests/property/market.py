@@ -8,6 +8,7 @@ prints around midnight UTC and around the border of the trading day in winter, p
 trade round the clock, and all that ends in quarantine.
 """
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Final
@@ -88,7 +89,26 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
         garbage = choose.choice(GARBAGE)
         yield session.raw(garbage.replace(b"%b", choose.choice(symbols).encode()), received_ms=moment + 6)
     yield session.control("session_closed", received_ms=moments[-1] + 10, cause="end")
+    for page in range(2):  # the tape of the same days, in pages that overlap by half
+        asked = Session(feed="finnhub_tick", number=200 + 10 * number + page)
+        yield asked.control("session_opened", received_ms=moments[-1] + 20)
+        yield asked.raw(_answer([tick for tick in past if tick.symbol == symbols[0]], page), received_ms=moments[-1] + 20)
+        yield asked.control("session_closed", received_ms=moments[-1] + 20, cause="answered")
     yield Session(feed="elsewhere", number=100 + number).frame(past[:2], received_ms=moments[-1])
+
+
+def _answer(ticks: list[Tick], page: int) -> bytes:
+    """Give a page of what /stock/tick answers about a symbol."""
+    half = len(ticks) // 3
+    shown = ticks[half * page : half * (page + 2)]
+    columns = {
+        "p": [tick.price for tick in shown],
+        "v": [tick.size for tick in shown],
+        "t": [str(tick.traded_ms) for tick in shown],
+        "c": [json.dumps(tick.conditions) for tick in shown],
+    }
+    arrays = ",".join(f'"{key}":[{",".join(texts)}]' for key, texts in columns.items())
+    return f'{{"s":"{ticks[0].symbol}","skip":{half * page},"count":{len(shown)},"total":{len(ticks)},{arrays}}}'.encode()
 
 
 def _tick(choose: random.Random, symbols: tuple[str, ...], received_ms: int) -> Tick:

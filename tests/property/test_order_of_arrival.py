@@ -65,6 +65,8 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     sessions = {name for (name,) in query("select distinct market_session from silver.trades").rows}
 
     assert reasons >= {"resent_frame", "malformed", "duplicate_keys", "not_representable", "price_not_positive", "size_negative"}
+    assert query("select count(*) from silver.prints where feed = 'finnhub_tick' and reason = 'other_collector'").rows[0][0] > 20
+    assert query("select count(distinct symbol) from gold.bars_1d where feed = 'finnhub_tick'").rows[0][0] == len(LOGS)
     assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", "unknown_feed", None}
     assert sessions == {"pre", "regular", "post", "closed", "continuous"}
     assert min(days) > 3

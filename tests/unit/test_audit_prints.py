@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from tests.hostile import CASES, NOON_MS, Case, Trade
+from tests.hostile import CASES, NOON_MS, TICK_CASES, Case, Trade
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
 from ticklake.audit.identity import judge_prints
@@ -19,7 +19,7 @@ from ticklake.errors import ObjectCorrupt
 
 MINUTE_NS: Final = 60_000_000_000
 LIVE: Final = Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
-FEEDS: Final = {"finnhub": LIVE, "demo": LIVE}
+FEEDS: Final = {"finnhub": LIVE, "demo": LIVE, "finnhub_tick": msgspec.structs.replace(LIVE, parser="finnhub_tick")}
 TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
 
 
@@ -44,9 +44,10 @@ def judge(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS) -> dict[tuple[i
     return {(each.offset, each.print_index): each.reason for each in judge_prints(read(*objects, feeds=feeds), feeds)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("case", [*CASES, *TICK_CASES], ids=[case.name for case in (*CASES, *TICK_CASES)])
 def test_each_hostile_print_has_the_verdict_that_the_contract_names(case: Case) -> None:
-    prints = read([Session().raw(case.message, received_ms=NOON_MS)])
+    session = Session(feed="finnhub_tick" if case in TICK_CASES else "finnhub")
+    prints = read([session.raw(case.message, received_ms=NOON_MS)])
 
     assert [each.reason for each in prints] == ["" if isinstance(expected, Trade) else expected for expected in case.prints]
     for each, expected in zip(prints, case.prints, strict=True):

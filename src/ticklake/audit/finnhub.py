@@ -1,6 +1,7 @@
 """Finnhub's messages to prints, read anew: nothing here is shared with the warehouse's parsers.
 
     read_trades    messages of the socket, and recordings, which are written in its JSON
+    read_ticks     answers to /stock/tick: arrays side by side
 
 Takes      a record's place, its frame as JSON in which numbers are text still, and the frame's own text
 Gives      every print of it, with what is wrong with it alone; identity.py tells which are the same
@@ -16,6 +17,10 @@ LONG_DIGITS: Final = ("0" * 11, "9" * 11, "e-", "E-")
 """Signs of digits that a double would blur; then each has to be found in its frame's text."""
 
 NUMBER_TEXTS: Final = {key: re.compile(rf'"{key}"\s*:\s*(-?[0-9][-+0-9.eE]*)') for key in "pv"}
+
+TICK_ARRAYS: Final = ("p", "v", "t")
+TICK_KEYS: Final = [re.compile(rf'"{key}"\s*:') for key in TICK_ARRAYS]
+"""An answer's digits can be told only if each key is there once as it is, and nothing is spelled otherwise."""
 
 
 def read_trades(message: Message, frame: Any, text: str, kept: str) -> Iterator[Print]:
@@ -64,3 +69,43 @@ def _read_item(message: Message, index: int, item: Any, frame: str, *, is_doubtf
         traded_ms, message.received_ns, message.session, message.seq, index, message.feed, symbol, units[0], units[1], conditions,
         reason, message.object_key, message.line, frame,
     )  # fmt: skip
+
+
+def read_ticks(message: Message, frame: Any, text: str, kept: str) -> Iterator[Print]:
+    """Read the prints of an answer to /stock/tick, one a place in its arrays; `kept` is the text that they carry along."""
+    if problem := _find_answer_problem(frame, text):
+        yield make_print(message, 0, {}, problem, "")
+        return
+    prices, sizes, times = (frame[key] or [] for key in TICK_ARRAYS)
+    codes = frame.get("c") or [None] * len(prices)
+    for index, (price, size, traded, code) in enumerate(zip(prices, sizes, times, codes, strict=True)):
+        yield _read_item(message, index, {"s": frame["s"], "p": price, "v": size, "t": traded, "c": code}, kept, is_doubtful=False)
+
+
+def _find_answer_problem(frame: Any, text: str) -> str:
+    """Say what is wrong with a whole answer; nothing if its prints can be told apart, or if it holds none."""
+    if isinstance(frame, Repeating):
+        return "duplicate_keys"
+    if not isinstance(frame, dict) or type(frame.get("s")) is not str or not frame["s"]:
+        return "malformed"
+    arrays = [frame.get(key, "") for key in TICK_ARRAYS]
+    if all(array is None for array in arrays):
+        return ""
+    if not _are_side_by_side(arrays, frame.get("c")):
+        return "malformed"
+    is_found = "\\" not in text and all(len(each.findall(text)) == 1 for each in TICK_KEYS)
+    return "" if is_found or not arrays[0] else "not_representable"
+
+
+def _are_side_by_side(arrays: list[Any], codes: Any) -> bool:
+    """Whether these are arrays of one length, of numbers or what stands for none, and the codes too, if there are any."""
+    if not all(isinstance(array, list) and all(_is_single(each) for each in array) for array in arrays):
+        return False
+    if not isinstance(codes, list | None):
+        return False
+    return len({len(array) for array in (*arrays, codes) if array is not None}) == 1
+
+
+def _is_single(value: Any) -> bool:
+    """Whether an element of an array of numbers is one, or at least nothing that holds commas."""
+    return type(value) is Digits or not isinstance(value, str | list | dict)

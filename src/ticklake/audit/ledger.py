@@ -40,6 +40,23 @@ PRINTS_IN_BRONZE: Final = """
             when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
             else json_array_length(frame, '$.data')
         end
+        when parser = 'finnhub_tick' then case
+            when json_type(frame) <> 'OBJECT' then 1
+            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+            when json_type(frame, '$.s') is distinct from 'VARCHAR' or frame ->> '$.s' = '' then 1
+            when [json_type(frame, '$.p'), json_type(frame, '$.v'), json_type(frame, '$.t')] = ['NULL', 'NULL', 'NULL'] then 0
+            when [json_type(frame, '$.p'), json_type(frame, '$.v'), json_type(frame, '$.t')] <> ['ARRAY', 'ARRAY', 'ARRAY'] then 1
+            when json_array_length(frame, '$.p') <> json_array_length(frame, '$.v') then 1
+            when json_array_length(frame, '$.p') <> json_array_length(frame, '$.t') then 1
+            when json_type(frame, '$.c') not in ('NULL', 'ARRAY') then 1
+            when json_type(frame, '$.c') = 'ARRAY' and json_array_length(frame, '$.p') <> json_array_length(frame, '$.c') then 1
+            when list_has_any(
+                json_type(frame, '$.p[*]') || json_type(frame, '$.v[*]') || json_type(frame, '$.t[*]'), ['VARCHAR', 'ARRAY', 'OBJECT']
+            ) then 1
+            when json_array_length(frame, '$.p') = 0 then 0
+            when contains(frame, chr(92)) or len(regexp_extract_all(frame, '"[pvt]"[[:space:]]*:')) <> 3 then 1
+            else json_array_length(frame, '$.p')
+        end
         else 1
     end), 0)
     from bronze.frames

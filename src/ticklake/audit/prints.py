@@ -122,6 +122,8 @@ def judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
 def read_time(digits: str) -> int | None:
     """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction."""
     exact = Decimal(digits)
+    if exact == 0:
+        return 0  # however many zeros it is written with
     if exact.adjusted() >= TIME_DIGITS or exact != exact.to_integral_value():
         return None
     return int(exact)

@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from ticklake.audit.finnhub import read_trades
+from ticklake.audit.finnhub import read_ticks, read_trades
 from ticklake.audit.prints import Digits, Message, Print, Repeating, make_print
 from ticklake.audit.seeds import Feed
 from ticklake.contracts.codec import corrupt, decode_object
 from ticklake.contracts.ports import ObjectStore
 
 Parser = Callable[[Message, Any, str, str], Iterator[Print]]
-PARSERS: Final[dict[str, Parser]] = {"finnhub": read_trades}
+PARSERS: Final[dict[str, Parser]] = {"finnhub": read_trades, "finnhub_tick": read_ticks}
 """By the names that the seed `feeds` has for them. A frame of any other is one print that nobody can read."""
 
 
