@@ -124,7 +124,15 @@ def test_feeds_have_a_grace_and_say_what_a_collector_is() -> None:
     live = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=False, drops_repeats=False)
     recorded = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=True, drops_repeats=False)
     asked = msgspec.structs.replace(recorded, parser="finnhub_tick")
-    assert read_seeds(SEEDS).feeds == {"finnhub": live, "demo": live, "recording": recorded, "finnhub_tick": asked}
+    history = msgspec.structs.replace(live, parser="vendor_history")
+    assert read_seeds(SEEDS).feeds == {
+        "finnhub": live,
+        "demo": live,
+        "recording": recorded,
+        "finnhub_tick": asked,
+        "finnhub_candle": history,
+        "finnhub_split": history,
+    }
 
 
 @pytest.mark.parametrize(

@@ -15,38 +15,45 @@
 
 {% macro duckdb__parse_finnhub_ticks(frames) %}
     {%- set columns = 'load_id, log_id, log_partition, log_offset, feed, session, seq, received_ns, frame_key' -%}
-    {%- set numbers = "('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')" -%}
+
+    shaped_answers as (
+
+        select
+            *,
+            {{ text_key('frame') }} as frame_key,
+            json_type(frame, ['$', '$.s', '$.c', '$.p', '$.v', '$.t']) as types,
+            json_keys(frame) as keys,
+            frame ->> '$.s' as symbol,
+            json_extract(frame, '$.c[*]') as conditions,
+            trim({{ array_text('frame', 'p') }}, ' ' || chr(9)) as prices,
+            trim({{ array_text('frame', 'v') }}, ' ' || chr(9)) as sizes,
+            trim({{ array_text('frame', 't') }}, ' ' || chr(9)) as times
+        from {{ frames }}
+
+    ),
 
     answers as (
 
         select
             *,
-            {{ text_key('frame') }} as frame_key,
             case
-                when kind = 'raw' then 'malformed'
-                when json_type(frame) <> 'OBJECT' then 'malformed'
-                when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 'duplicate_keys'
-                when coalesce(json_type(frame, '$.s'), '') <> 'VARCHAR' or frame ->> '$.s' = '' then 'malformed'
-                when
-                    json_type(frame, '$.p') = 'NULL' and json_type(frame, '$.v') = 'NULL' and json_type(frame, '$.t') = 'NULL'
-                    then 'empty'
-                {%- for key in 'pvt' %}
-                when coalesce(json_type(frame, '$.{{ key }}'), '') <> 'ARRAY' then 'malformed'
-                when list_has_any(json_type(frame, '$.{{ key }}[*]'), ['VARCHAR', 'ARRAY', 'OBJECT']) then 'malformed'
-                {%- endfor %}
-                when json_array_length(frame, '$.p') <> json_array_length(frame, '$.v') then 'malformed'
-                when json_array_length(frame, '$.p') <> json_array_length(frame, '$.t') then 'malformed'
-                when coalesce(json_type(frame, '$.c'), 'NULL') not in ('NULL', 'ARRAY') then 'malformed'
-                when
-                    json_type(frame, '$.c') = 'ARRAY' and json_array_length(frame, '$.p') <> json_array_length(frame, '$.c')
-                    then 'malformed'
-                when json_array_length(frame, '$.p') = 0 then 'empty'
+                when kind = 'raw' or types[1] <> 'OBJECT' then 'malformed'
+                when len(keys) <> len(list_distinct(keys)) then 'duplicate_keys'
+                when coalesce(types[2], '') <> 'VARCHAR' or symbol = '' then 'malformed'
+                when types[4:] = ['NULL', 'NULL', 'NULL'] then 'empty'
+                when types[4:] <> ['ARRAY', 'ARRAY', 'ARRAY'] then 'malformed'
+                when coalesce(types[3], 'NULL') not in ('NULL', 'ARRAY') then 'malformed'
                 when contains(frame, '\') then 'not_representable'
                 {%- for key in 'pvt' %}
                 when len(regexp_extract_all(frame, '"{{ key }}"\s*:')) <> 1 then 'not_representable'
                 {%- endfor %}
+                when regexp_matches(prices || sizes || times, '["\[{]') then 'malformed'
+                when {{ count_members('prices') }} <> {{ count_members('sizes') }} then 'malformed'
+                when {{ count_members('prices') }} <> {{ count_members('times') }} then 'malformed'
+                when types[3] = 'ARRAY' and {{ count_members('prices') }} <> len(conditions) then 'malformed'
+                when prices = '' then 'empty'
             end as answer_problem
-        from {{ frames }}
+        from shaped_answers
 
     ),
 
@@ -54,12 +61,12 @@
 
         select
             {{ columns }},
-            frame ->> '$.s' as symbol,
-            unnest(range(cast(json_array_length(frame, '$.p') as bigint))) as print_index,
-            unnest(string_split({{ array_text('frame', 'p') }}, ',')) as price_text,
-            unnest(string_split({{ array_text('frame', 'v') }}, ',')) as size_text,
-            unnest(string_split({{ array_text('frame', 't') }}, ',')) as time_text,
-            unnest(json_extract(frame, '$.c[*]')) as conditions_json
+            symbol,
+            unnest(range({{ count_members('prices') }})) as print_index,
+            unnest(string_split(prices, ',')) as price_text,
+            unnest(string_split(sizes, ',')) as size_text,
+            unnest(string_split(times, ',')) as time_text,
+            unnest(conditions) as conditions_json
         from answers
         where answer_problem is null
 
@@ -121,6 +128,12 @@
 {# The text between the brackets of an array of numbers, as it was written. #}
 {% macro array_text(json_text, key) -%}
     regexp_extract({{ json_text }}, '"{{ key }}"\s*:\s*\[([^\]]*)\]', 1)
+{%- endmacro %}
+
+
+{# How many members the text of an array of numbers has. #}
+{% macro count_members(members_text) -%}
+    case when {{ members_text }} = '' then 0 else length({{ members_text }}) - length(replace({{ members_text }}, ',', '')) + 1 end
 {%- endmacro %}
 
 

@@ -88,22 +88,15 @@ def _find_answer_problem(frame: Any, text: str) -> str:
         return "duplicate_keys"
     if not isinstance(frame, dict) or type(frame.get("s")) is not str or not frame["s"]:
         return "malformed"
-    arrays = [frame.get(key, "") for key in TICK_ARRAYS]
+    arrays, codes = [frame.get(key, "") for key in TICK_ARRAYS], frame.get("c")
     if all(array is None for array in arrays):
         return ""
-    if not _are_side_by_side(arrays, frame.get("c")):
+    if not all(isinstance(array, list) for array in arrays) or not isinstance(codes, list | None):
         return "malformed"
-    is_found = "\\" not in text and all(len(each.findall(text)) == 1 for each in TICK_KEYS)
-    return "" if is_found or not arrays[0] else "not_representable"
-
-
-def _are_side_by_side(arrays: list[Any], codes: Any) -> bool:
-    """Whether these are arrays of one length, of numbers or what stands for none, and the codes too, if there are any."""
-    if not all(isinstance(array, list) and all(_is_single(each) for each in array) for array in arrays):
-        return False
-    if not isinstance(codes, list | None):
-        return False
-    return len({len(array) for array in (*arrays, codes) if array is not None}) == 1
+    if "\\" in text or any(len(each.findall(text)) != 1 for each in TICK_KEYS):
+        return "not_representable"
+    is_even = len({len(array) for array in (*arrays, codes) if array is not None}) == 1
+    return "" if is_even and all(_is_single(each) for array in arrays for each in array) else "malformed"
 
 
 def _is_single(value: Any) -> bool:

@@ -15,7 +15,11 @@ from ticklake.contracts.codec import corrupt, decode_object
 from ticklake.contracts.ports import ObjectStore
 
 Parser = Callable[[Message, Any, str, str], Iterator[Print]]
-PARSERS: Final[dict[str, Parser]] = {"finnhub": read_trades, "finnhub_tick": read_ticks}
+PARSERS: Final[dict[str, Parser]] = {
+    "finnhub": read_trades,
+    "finnhub_tick": read_ticks,
+    "vendor_history": lambda *_: iter(()),
+}
 """By the names that the seed `feeds` has for them. A frame of any other is one print that nobody can read."""
 
 

@@ -3,6 +3,7 @@
 
 {%- set earliest_ms = 631152000000 %}  {#- 1990-01-01 -#}
 {%- set future_ms = 60000 %}
+{%- set readers = var('parsers') + var('without_prints') %}
 
 with parsed_prints as (
 
@@ -44,7 +45,9 @@ unparsed_frames as (
         recorded_frames.received_ns
     from recorded_frames
     left join feeds
-        on recorded_frames.feed = feeds.feed and feeds.parser in ('{{ var('parsers') | join("', '") }}')
+        on
+            recorded_frames.feed = feeds.feed
+            and feeds.parser in ('{{ readers | join("', '") }}')
     where recorded_frames.kind <> 'control' and feeds.feed is null
 
 ),
