@@ -77,7 +77,11 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
     moments += [utc_ms("2024-01-12 00:00"), utc_ms("2024-01-12 00:59:59.999"), utc_ms("2024-01-12 01:00")]
     yield session.control("session_opened", received_ms=moments[0])
     past: list[Tick] = []
-    for moment in sorted(moments):
+    for turn, moment in enumerate(sorted(moments)):
+        if session.feed == "finnhub" and turn == 4:  # prints came before the session says what it asks for
+            yield session.control("subscribing", received_ms=moment, symbols=symbols[:2])
+        if session.feed == "finnhub" and turn == 9:
+            yield session.control("subscribed", received_ms=moment, symbols=symbols[1:3], without_slot=[])
         for _ in range(3):
             received_ms = moment + choose.randrange(3)
             ticks = [_tick(choose, symbols, received_ms) for _ in range(choose.randrange(1, 5))]

@@ -76,7 +76,7 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     assert len(undisturbed.gold["splits"]) == len(LOGS)
     corrected = query("select open, close, volume from gold.vendor_bars order by start_at, symbol").rows
     assert corrected == [(11, 11, 11)] * len(LOGS) + [(11, 11, 11)] * len(LOGS)
-    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", "unknown_feed", None}
+    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", "unknown_feed", "symbol_not_subscribed", None}
     assert sessions == {"pre", "regular", "post", "closed", "continuous"}
     assert min(days) > 3
 

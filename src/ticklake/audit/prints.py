@@ -27,6 +27,9 @@ FUTURE_MS: Final = 60_000
 DUPLICATES: Final = ("resent_frame", "suspected_repeat", "other_collector")
 """Why a print that is sound by itself is no trade."""
 
+UNINVITED: Final = "symbol_not_subscribed"
+"""Why one is none whose session never named its symbol."""
+
 CODE: Final = re.compile(r"[0-9A-Za-z]{1,8}")
 
 
@@ -74,7 +77,7 @@ class Print(NamedTuple):
     @property
     def moment_ms(self) -> int:
         """When it was traded, or where that is not to be trusted, when it arrived."""
-        return self.traded_ms if self.reason in {"", *DUPLICATES} else self.received_ns // 1_000_000
+        return self.traded_ms if self.reason in {"", *DUPLICATES, UNINVITED} else self.received_ns // 1_000_000
 
     @property
     def offset(self) -> int:

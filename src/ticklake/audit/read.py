@@ -11,6 +11,7 @@ from typing import Any, Final
 from ticklake.audit.finnhub import read_ticks, read_trades
 from ticklake.audit.prints import Digits, Message, Print, Repeating, make_print
 from ticklake.audit.seeds import Feed
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.contracts.codec import corrupt, decode_object
 from ticklake.contracts.ports import ObjectStore
 
@@ -28,9 +29,13 @@ def read_prints(
     object_keys: Iterable[str],
     feeds: dict[str, Feed],
     *,
+    subscriptions: Subscriptions,
     wants: Callable[[bytes], bool] = lambda _: True,
 ) -> Iterator[Print]:
-    """Read the prints of objects, in the order of the keys; records that `wants` refuses, by their bytes, are passed over."""
+    """Read the prints of objects, in the order of the keys; records that `wants` refuses, by their bytes, are passed over.
+
+    What the records say about subscriptions goes into `subscriptions`.
+    """
     for object_key in object_keys:
         try:
             lines = decode_object(object_key, store.read(object_key)).splitlines()
@@ -38,16 +43,17 @@ def read_prints(
             raise corrupt(object_key, "it is gone") from error
         for line, record in enumerate(lines):
             if wants(record):
-                yield from _read_record(object_key, line, record, feeds)
+                yield from _read_record(object_key, line, record, feeds, subscriptions)
 
 
-def _read_record(object_key: str, line: int, record: bytes, feeds: dict[str, Feed]) -> Iterator[Print]:
+def _read_record(object_key: str, line: int, record: bytes, feeds: dict[str, Feed], subscriptions: Subscriptions) -> Iterator[Print]:
     try:
         envelope = _DECODER.decode(record.decode())
         message = Message(envelope["feed"], envelope["session"], int(envelope["seq"]), int(envelope["received_ns"]), object_key, line)
     except (ValueError, KeyError, TypeError) as error:
         raise corrupt(object_key, f"line {line} is no record: {error}") from error
     if "control" in envelope:
+        subscriptions.learn(message.session, envelope["control"])
         return
     feed = feeds.get(message.feed)
     parse = PARSERS.get(feed.parser) if feed else None

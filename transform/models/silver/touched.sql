@@ -1,5 +1,11 @@
-{# grain: one five-minute bucket of a symbol that a load changed: load_id, feed, symbol, bucket #}
+{#
+    grain: one five-minute bucket of a symbol that a load changed: load_id, feed, symbol, bucket
+
+    By its prints; and by what it says about the subscriptions of a session whose prints came in an earlier load.
+#}
 {{ config(materialized='incremental', incremental_strategy='append', post_hook='{{ advance_watermark() }}') }}
+
+{%- set judged_prints = adapter.get_relation(target.database, 'silver', 'prints') if is_incremental() %}
 
 with new_prints as (
 
@@ -8,14 +14,27 @@ with new_prints as (
 
 ),
 
+feed_events as (
+
+    select * from {{ ref('feed_events') }}
+    where event in ('subscribing', 'subscribed')
+
+),
+
 touched_buckets as (
 
-    select distinct
+    select
         load_id,
         feed,
         symbol,
         bucket
     from new_prints
+    {% if judged_prints -%}
+    union distinct
+    {{ rejudged_buckets(judged_prints, 'feed_events') }}
+    {%- else -%}
+    group by load_id, feed, symbol, bucket
+    {%- endif %}
 
 ),
 
