@@ -120,5 +120,8 @@
     from {{ prints }} as prints
     inner join {{ wishes }} as named
         on prints.feed = named.feed and prints.session = named.session and prints.symbol = named.symbol
-    where prints.reason = 'symbol_not_subscribed' and named.load_id > {{ watermark('touched') }}
+    where
+        prints.reason = 'symbol_not_subscribed'
+        and named.event in ('subscribing', 'subscribed')
+        and named.load_id > {{ watermark('touched') }}
 {%- endmacro %}

@@ -5,6 +5,7 @@
 #}
 {{ config(materialized='incremental', incremental_strategy='append', post_hook='{{ advance_watermark() }}') }}
 
+{%- set wishes = ref('feed_events') %}  {#- outside the branch, so that dbt sees the ref -#}
 {%- set judged_prints = adapter.get_relation(target.database, 'silver', 'prints') if is_incremental() %}
 
 with new_prints as (
@@ -14,26 +15,29 @@ with new_prints as (
 
 ),
 
-feed_events as (
-
-    select * from {{ ref('feed_events') }}
-    where event in ('subscribing', 'subscribed')
-
-),
-
 touched_buckets as (
 
-    select
+    select distinct
         load_id,
         feed,
         symbol,
         bucket
     from new_prints
+
+),
+
+{% if judged_prints -%}
+rejudged_buckets as (
+    {{ rejudged_buckets(judged_prints, wishes) }}
+),
+{%- endif %}
+
+changed_buckets as (
+
+    select * from touched_buckets
     {% if judged_prints -%}
     union distinct
-    {{ rejudged_buckets(judged_prints, 'feed_events') }}
-    {%- else -%}
-    group by load_id, feed, symbol, bucket
+    select * from rejudged_buckets
     {%- endif %}
 
 ),
@@ -43,7 +47,7 @@ dated_buckets as (
     select
         *,
         {{ trading_date('symbol', 'bucket') }} as trading_date
-    from touched_buckets
+    from changed_buckets
 
 )
 
