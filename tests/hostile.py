@@ -27,9 +27,14 @@ class Case(msgspec.Struct, frozen=True):
     prints: tuple[Trade | str, ...]
 
 
+def item_of(fields: dict[str, str], drop: str) -> str:
+    """Give an object as JSON text."""
+    return "{" + ",".join(f'"{key}":{text}' for key, text in fields.items() if key != drop) + "}"
+
+
 def item(*, drop: str = "", **fields: str) -> str:
     """Give one print as JSON text: a plain one, with some fields written otherwise, added or left out."""
-    return "{" + ",".join(f'"{key}":{text}' for key, text in {**PLAIN, **fields}.items() if key != drop) + "}"
+    return item_of({**PLAIN, **fields}, drop)
 
 
 def message(*items: str) -> bytes:
@@ -181,3 +186,127 @@ FORMS: Final = [
     Case("news with data", b'{"data":[{"headline":"x"}],"type":"news"}', ()),
 ]
 CASES: Final = [*MALFORMED_MESSAGES, *MALFORMED_ITEMS, *DUPLICATE_KEYS, *DIGITS, *DOUBTS, *VALUES, *CONDITIONS, *FORMS]
+
+TICK: Final = {"c": '[["1"]]', "count": "1", "p": "[190.1]", "s": '"AAPL"', "skip": "0", "t": f"[{NOON_MS}]", "total": "1", "v": "[100]"}
+
+
+def answer(*, drop: str = "", **fields: str) -> bytes:
+    """Give an answer to /stock/tick: one plain print, with some fields written otherwise, added or left out."""
+    return item_of({**TICK, **fields}, drop).encode()
+
+
+def answer_of(*items: dict[str, str]) -> bytes:
+    """Give an answer with these prints."""
+    columns = {key: "[" + ",".join({**PLAIN, **each}[key] for each in items) + "]" for key in "cptv"}
+    return answer(x="[" + ",".join('"Q"' for _ in items) + "]", **columns)
+
+
+def one_tick(name: str, expected: Trade | str, **fields: str) -> Case:
+    """An answer with one print that is written otherwise than a plain one."""
+    return Case(f"tick: {name}", answer_of(fields), (expected,))
+
+
+TICK_ANSWERS: Final = [
+    Case(f"tick: {name}", text, (expected,))
+    for expected, texts in {
+        "malformed": {
+            "not JSON": b"hello",
+            "a list": b"[" + answer() + b"]",
+            "null": b"null",
+            "an error": b'{"error":"You don\'t have access to this resource."}',
+            "symbol empty": answer(s='""'),
+            "symbol a number": answer(s="5"),
+            **{f"no {key}": answer(drop=key) for key in "pvts"},
+            **{f"{key} null": answer(**{key: "null"}) for key in "pvts"},
+            **{f"{key} an object": answer(**{key: "{}"}) for key in "pvtc"},
+            **{f"{key} longer": answer(**{key: TICK[key][:-1] + "," + TICK[key][1:]}) for key in "pvtc"},
+            **{f"{key} empty": answer(**{key: "[]"}) for key in "pvtc"},
+            **{f"{key} with a text": answer(**{key: '["1,2"]'}) for key in "pvt"},
+            **{f"{key} with a list": answer(**{key: "[[1]]"}) for key in "pvt"},
+            **{f"{key} with an object": answer(**{key: '[{"q":1}]'}) for key in "pvt"},
+        },
+        "duplicate_keys": {
+            "prices twice": answer()[:-1] + b',"p":[190.2]}',
+            "prices twice, once in escapes": answer()[:-1] + b',"\\u0070":[190.2]}',
+        },
+        "not_representable": {
+            "a key in escapes": answer().replace(b'"p"', b'"\\u0070"'),
+            "a key in escapes, and another one for it": answer(x='{"p":[7]}').replace(b'"p":[190.1]', b'"\\u0070":[190.1]'),
+            "a key that is there below too": answer(x='[{"v" :1}]'),
+        },
+    }.items()
+    for name, text in texts.items()
+]
+TICK_ELEMENTS: Final = [
+    Case(
+        "tick: numbers that are none, one by one",
+        answer_of({}, {"p": "null"}, {"v": "true"}, {"t": "false"}, {"v": "null", "p": "null"}, {}),
+        (Trade(), *["malformed"] * 4, Trade()),
+    ),
+    *(
+        one_tick(name, "malformed", **fields)
+        for name, fields in {
+            "time with a fraction": {"t": f"{NOON_MS}.5"},
+            "time with a small fraction": {"t": f"{NOON_MS}.000000001"},
+            "nineteen digits of time": {"t": "1" + "0" * 18},
+            "time of 1e300": {"t": "1e300"},
+            "time of 1e999999": {"t": "1e999999"},
+            "conditions a text": {"c": '"1"'},
+            "conditions numbers": {"c": "[1,2]"},
+            "conditions an object": {"c": '{"1":true}'},
+            "conditions with a null": {"c": '["1",null]'},
+            "conditions with the separator in a code": {"c": '["1,2"]'},
+        }.items()
+    ),
+    *(one_tick(f"time written as {digits}", Trade(), t=digits) for digits in (f"{NOON_MS}.0", f"{NOON_MS // 1000}e3", f"{NOON_MS}00E-2")),
+    *(
+        one_tick(f"time written as {digits}", reason, t=digits)
+        for digits, reason in {
+            **dict.fromkeys(("0", "0e999999", "-0.0"), "time_before_1990"),
+            **dict.fromkeys(("9" * 18, "9" * 18 + ".0"), "time_in_future"),
+            str(NOON_MS // 1000): "time_in_seconds",
+            f"{NOON_MS}000": "time_in_microseconds",
+        }.items()
+    ),
+    *(
+        one_tick(f"{field} {digits}", "not_representable", **{field: digits})
+        for field in "pv"
+        for digits in (
+            *("1.000000001", "8.55e-07", "1e-30", "1.0000000000000000000000001", "1.9999999999999999999999999", "1." + "0" * 40 + "1"),
+            *("10000000000", "12345678901234567890", "1e300", "1e999999"),
+        )
+    ),
+    *(
+        one_tick(f"{digits} fits", Trade(price=exact, size=exact), p=digits, v=digits)
+        for digits, exact in {
+            "8.5e-07": "0.00000085",
+            "1e2": "100",
+            "1E+2": "100",
+            "0.10000000000": "0.1",
+            "1.50e1": "15",
+            "100e-10": "0.00000001",
+            **{each: each for each in ("0.00000001", "9999999999.99999999", "1234567890.12345678")},
+        }.items()
+    ),
+    one_tick("price zero", "price_not_positive", p="0e999999"),
+    one_tick("price negative", "price_not_positive", p="-190.1"),
+    one_tick("size negative", "size_negative", v="-0.5"),
+    one_tick("size zero", Trade(size="0"), v="0"),
+]
+TICK_FORMS: Final = [
+    Case("tick: no prints", answer(p="[]", v="[]", t="[]", c="[]"), ()),
+    Case("tick: no prints, as nulls", answer(p="null", v="null", t="null", c="null"), ()),
+    Case("tick: no conditions", answer(drop="c"), (Trade(conditions=""),)),
+    Case("tick: conditions null", answer(c="null"), (Trade(conditions=""),)),
+    Case(
+        "tick: each its conditions",
+        answer_of({"c": "null"}, {"c": "[]"}, {"c": '["41","8"]'}, {"c": '[ "12", "T","12" ]'}),
+        (Trade(conditions=""), Trade(conditions=""), Trade(conditions="8,41"), Trade(conditions="T,12")),
+    ),
+    Case("tick: spaces everywhere", json.dumps(json.loads(answer_of({}, {})), separators=(" , ", "\t: ")).encode(), (Trade(), Trade())),
+    Case("tick: keys in another order", item_of(dict(reversed(TICK.items())), "").encode(), (Trade(),)),
+    Case("tick: a code that looks like a key", answer(c='[["p"]]'), (Trade(conditions="p"),)),
+    Case("tick: a symbol outside ASCII", answer(s='"ÄÖ"'), (Trade(),)),
+    Case("tick: a thousand prints", answer_of(*[{}] * 1000), (Trade(),) * 1000),
+]
+TICK_CASES: Final = [*TICK_ANSWERS, *TICK_ELEMENTS, *TICK_FORMS]

@@ -8,6 +8,7 @@ prints around midnight UTC and around the border of the trading day in winter, p
 trade round the clock, and all that ends in quarantine.
 """
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Final
@@ -76,7 +77,11 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
     moments += [utc_ms("2024-01-12 00:00"), utc_ms("2024-01-12 00:59:59.999"), utc_ms("2024-01-12 01:00")]
     yield session.control("session_opened", received_ms=moments[0])
     past: list[Tick] = []
-    for moment in sorted(moments):
+    for turn, moment in enumerate(sorted(moments)):
+        if session.feed == "finnhub" and turn == 4:  # prints came before the session says what it asks for
+            yield session.control("subscribing", received_ms=moment, symbols=symbols[:2])
+        if session.feed == "finnhub" and turn == 9:
+            yield session.control("subscribed", received_ms=moment, symbols=symbols[1:3], without_slot=[])
         for _ in range(3):
             received_ms = moment + choose.randrange(3)
             ticks = [_tick(choose, symbols, received_ms) for _ in range(choose.randrange(1, 5))]
@@ -88,6 +93,38 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
         garbage = choose.choice(GARBAGE)
         yield session.raw(garbage.replace(b"%b", choose.choice(symbols).encode()), received_ms=moment + 6)
     yield session.control("session_closed", received_ms=moments[-1] + 10, cause="end")
+    for page in range(2):  # the tape of the same days, in pages that overlap by half
+        asked = Session(feed="finnhub_tick", number=200 + 10 * number + page)
+        yield asked.control("session_opened", received_ms=moments[-1] + 20)
+        yield asked.raw(_answer([tick for tick in past if tick.symbol == symbols[0]], page), received_ms=moments[-1] + 20)
+        yield asked.control("session_closed", received_ms=moments[-1] + 20, cause="answered")
+    for price in (10, 11):  # a vendor's bars, which it corrected; and a split
+        asked = Session(feed="finnhub_candle", number=300 + 20 * number + price)
+        question = {"symbol": symbols[0], "resolution": "D", "from": 1704844800, "to": 1704931200}
+        yield asked.control("session_opened", received_ms=moments[-1] + price, path="/stock/candle", parameters=question)
+        seconds = [1704844800, 1704931200][: 12 - price]
+        arrays = ",".join(f'"{key}":{[price + place for place in range(len(seconds))]}' for key in "ohlcv")
+        yield asked.raw(f'{{{arrays},"t":{seconds},"s":"ok"}}'.encode(), received_ms=moments[-1] + price)
+        yield asked.control("session_closed", received_ms=moments[-1] + price, cause="answered")
+    asked = Session(feed="finnhub_split", number=700 + number)
+    split = f'{{"symbol":"{symbols[0]}","date":"2024-01-11","fromFactor":1,"toFactor":{2 + number}}}'
+    yield asked.control("session_opened", received_ms=moments[-1], path="/stock/split", parameters={"symbol": symbols[0]})
+    yield asked.raw(f"[{split}]".encode(), received_ms=moments[-1])
+    yield Session(feed="elsewhere", number=100 + number).frame(past[:2], received_ms=moments[-1])
+
+
+def _answer(ticks: list[Tick], page: int) -> bytes:
+    """Give a page of what /stock/tick answers about a symbol."""
+    half = len(ticks) // 3
+    shown = ticks[half * page : half * (page + 2)]
+    columns = {
+        "p": [tick.price for tick in shown],
+        "v": [tick.size for tick in shown],
+        "t": [str(tick.traded_ms) for tick in shown],
+        "c": [json.dumps(tick.conditions) for tick in shown],
+    }
+    arrays = ",".join(f'"{key}":[{",".join(texts)}]' for key, texts in columns.items())
+    return f'{{"s":"{ticks[0].symbol}","skip":{half * page},"count":{len(shown)},"total":{len(ticks)},{arrays}}}'.encode()
 
 
 def _tick(choose: random.Random, symbols: tuple[str, ...], received_ms: int) -> Tick:

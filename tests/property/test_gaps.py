@@ -47,8 +47,10 @@ def _live_one(life: Life, collector: str, choose: random.Random, number: int) ->
         session = Session(collector=collector, number=number * 1000 + connections)
         life.records.append(session.control("session_opened", received_ms=_at(second) - 1))
         symbols = choose.sample(SYMBOLS, k=choose.randrange(1, len(SYMBOLS) + 1))
+        life.records.append(session.control("subscribing", received_ms=_at(second) - 1, symbols=symbols))
         life.records.append(session.control("subscribed", received_ms=_at(second), symbols=symbols, without_slot=[]))
         wanted = dict.fromkeys(symbols, second)
+        garbled: dict[str, set[int]] = {symbol: set() for symbol in symbols}
         end, last = min(SECONDS - 1, second + choose.randrange(1, 250)), second - 1
         while (second := second + 1) < end:
             happens = choose.random()
@@ -62,21 +64,35 @@ def _live_one(life: Life, collector: str, choose: random.Random, number: int) ->
                 life.records.append(session.raw(b"<html>", received_ms=_at(second)))
                 last = second
                 for symbol in wanted:
-                    life.unreadable[symbol].add(second)
-            elif happens < 0.77 and len(wanted) > 1 and last == second - 1:
-                symbol = choose.choice(sorted(wanted))
-                life.records.append(session.control("unsubscribed", received_ms=_at(second), symbols=[symbol], cause="rotation"))
-                life.observed[symbol] |= set(range(wanted.pop(symbol), last + 1))
+                    garbled[symbol].add(second)
+            elif happens < 0.8 and len(wanted) > 1 and last == second - 1:
+                _give_up(life, session, choose, second, wanted, garbled)
             else:
                 life.records.append(session.control("heartbeat", received_ms=_at(second)))
-        for symbol, since in wanted.items():
-            life.observed[symbol] |= set(range(since, last + 1))
+        for symbol in symbols:
+            life.observed[symbol] |= set(range(wanted.get(symbol, last + 1), last + 1))
+            life.unreadable[symbol] |= garbled[symbol]
         is_over = choose.random() < 0.7
         if is_over:
             life.records.append(session.control("session_closed", received_ms=_at(second), cause="connection_lost"))
         second += choose.randrange(1, 60)
     if not is_over:
         life.still |= wanted.keys()
+
+
+def _give_up(
+    life: Life, session: Session, choose: random.Random, second: int, wanted: dict[str, int], garbled: dict[str, set[int]]
+) -> None:
+    """Let another symbol have the slot, or say since when this one was silent."""
+    symbol = choose.choice(sorted(wanted))
+    first, last = wanted.pop(symbol), second - 1
+    told: dict[str, Any] = {"symbols": [symbol], "cause": "rotation"}
+    if choose.random() < 0.5:
+        last = choose.randrange(min(first, last), last + 1)
+        told |= {"cause": "symbol_silent", "since_ns": _at(last) * 1_000_000}
+    life.records.append(session.control("unsubscribed", received_ms=_at(second), **told))
+    life.observed[symbol] |= set(range(first, last + 1))
+    garbled[symbol] = {moment for moment in garbled[symbol] if moment <= last}
 
 
 def _at(second: int) -> int:

@@ -15,9 +15,10 @@ from tests.property.market import CODES, MARKS
 from tests.rig import DEPTH, GOLD, Rows, Session, Tick, build, land, log_records, open_lake, read_gold, tell_difference, utc_ms, verify_lake
 from ticklake.audit.calendar import Calendars
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import read_prints
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import count_bars, split_days
 from ticklake.audit.seeds import read_seeds
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.audit.verify import to_row
 from ticklake.cli.lake import Lake
 
@@ -145,7 +146,8 @@ def test_of_any_bar_and_moment_as_of_tells_what_a_recount_of_that_moment_does(tm
     lake = open_lake(tmp_path)
     arrive(lake, make_records(seed=20240311))
     seeds, choose = read_seeds(lake.seeds), random.Random(11)
-    prints = list(read_prints(lake.store, sorted(lake.store.list("landing/frames.v1/")), seeds.feeds))
+    keys = sorted(lake.store.list("landing/frames.v1/"))
+    prints = list(read_prints(lake.store, keys, seeds.feeds, subscriptions=Subscriptions()))
     arrivals = sorted(each.received_ns for each in prints)
     pairs = 0
     while pairs < PAIRS:
@@ -168,7 +170,7 @@ def recount(lake: Lake, prints: Iterable[Any]) -> dict[str, dict[tuple[Any, ...]
     """Count the bars of these prints in plain Python."""
     seeds = read_seeds(lake.seeds)
     bars: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in GOLD}
-    trades = [each for each in judge_prints(prints, seeds.feeds) if not each.reason]
+    trades = [each for each in judge_prints(prints, seeds.feeds, Subscriptions()) if not each.reason]
     for symbol in {each.symbol for each in trades}:
         for day in split_days(symbol, (each for each in trades if each.symbol == symbol), Calendars(seeds.exchanges).of(symbol)):
             for lens in seeds.lenses:

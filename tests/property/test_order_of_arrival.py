@@ -31,7 +31,13 @@ class Outcome(msgspec.Struct):
 
     def differs(self, lake: Lake) -> str:
         """Say where a lake holds something else; empty if nowhere."""
-        return tell_difference({**self.gold, "prints": self.prints}, {**read_gold(lake), "prints": read_prints(lake)})
+        return tell_difference({**self.gold, "prints": self.prints}, {**read_all_gold(lake), "prints": read_prints(lake)})
+
+
+def read_all_gold(lake: Lake) -> dict[str, Rows]:
+    """Give gold, and what vendors computed, sorted."""
+    vendors = {table: lake.query(f"select * from gold.{table} order by all").rows for table in ("vendor_bars", "splits")}  # noqa: S608 — our own names
+    return {**read_gold(lake), **vendors}
 
 
 MOVED_MARKS = """
@@ -47,7 +53,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     lake = open_lake(tmp_path_factory.mktemp("undisturbed"))
     reveal(lake, list(NATURAL))
     build(lake)
-    return Outcome(lake, read_gold(lake), read_prints(lake))
+    return Outcome(lake, read_all_gold(lake), read_prints(lake))
 
 
 def reveal(lake: Lake, keys: list[str]) -> None:
@@ -65,7 +71,12 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     sessions = {name for (name,) in query("select distinct market_session from silver.trades").rows}
 
     assert reasons >= {"resent_frame", "malformed", "duplicate_keys", "not_representable", "price_not_positive", "size_negative"}
-    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", None}
+    assert query("select count(*) from silver.prints where feed = 'finnhub_tick' and reason = 'other_collector'").rows[0][0] > 20
+    assert query("select count(distinct symbol) from gold.bars_1d where feed = 'finnhub_tick'").rows[0][0] == len(LOGS)
+    assert len(undisturbed.gold["splits"]) == len(LOGS)
+    corrected = query("select open, close, volume from gold.vendor_bars order by start_at, symbol").rows
+    assert corrected == [(11, 11, 11)] * len(LOGS) + [(11, 11, 11)] * len(LOGS)
+    assert reasons >= {"time_in_seconds", "time_in_microseconds", "time_in_future", "unknown_feed", "symbol_not_subscribed", None}
     assert sessions == {"pre", "regular", "post", "closed", "continuous"}
     assert min(days) > 3
 

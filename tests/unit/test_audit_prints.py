@@ -3,48 +3,55 @@
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import pytest
 
-from tests.hostile import CASES, NOON_MS, Case, Trade
+from tests.hostile import CASES, NOON_MS, TICK_CASES, Case, Trade
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import _UNITS_OF, UNITS, Print, _sort_codes, read_prints
+from ticklake.audit.prints import UNITS, UNITS_OF, Print, _sort_codes
+from ticklake.audit.read import read_prints
 from ticklake.audit.seeds import Feed
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.contracts.codec import encode_object
 from ticklake.contracts.objects import ObjectKey
 from ticklake.errors import ObjectCorrupt
 
 MINUTE_NS: Final = 60_000_000_000
-LIVE: Final = Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
-FEEDS: Final = {"finnhub": LIVE, "demo": LIVE}
+LIVE: Final = Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=False)
+FEEDS: Final = {"finnhub": LIVE, "demo": LIVE, "finnhub_tick": msgspec.structs.replace(LIVE, parser="finnhub_tick")}
+REASONS_OF_SOUND_PRINTS: Final = ("resent_frame", "other_collector", "suspected_repeat", "symbol_not_subscribed")
 TICK: Final = Tick("AAPL", NOON_MS, "190.10", "100", ("12", "1"))
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
     """A market repeats its digits and codes; a test does not rely on another's."""
-    _UNITS_OF.clear()
+    UNITS_OF.clear()
     _sort_codes.cache_clear()
 
 
-def read(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS, **options: Any) -> list[Print]:
+def read(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS, subscriptions: Subscriptions | None = None, **options: Any) -> list[Print]:
     """Give the prints of objects that follow one another."""
     store, offset = FakeStore(), 0
     for records in objects:
         store.put(str(ObjectKey("log", 0, offset)), encode_object(records))
         offset += len(records)
-    return list(read_prints(store, list(store.list("landing/")), feeds, **options))
+    return list(read_prints(store, list(store.list("landing/")), feeds, subscriptions=subscriptions or Subscriptions(), **options))
 
 
 def judge(*objects: list[bytes], feeds: dict[str, Feed] = FEEDS) -> dict[tuple[int, int], str]:
     """Give each print's verdict, by its offset and its place in the frame."""
-    return {(each.offset, each.print_index): each.reason for each in judge_prints(read(*objects, feeds=feeds), feeds)}
+    subscriptions = Subscriptions()
+    prints = read(*objects, feeds=feeds, subscriptions=subscriptions)
+    return {(each.offset, each.print_index): each.reason for each in judge_prints(prints, feeds, subscriptions)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("case", [*CASES, *TICK_CASES], ids=[case.name for case in (*CASES, *TICK_CASES)])
 def test_each_hostile_print_has_the_verdict_that_the_contract_names(case: Case) -> None:
-    prints = read([Session().raw(case.message, received_ms=NOON_MS)])
+    session = Session(feed="finnhub_tick" if case in TICK_CASES else "finnhub")
+    prints = read([session.raw(case.message, received_ms=NOON_MS)])
 
     assert [each.reason for each in prints] == ["" if isinstance(expected, Trade) else expected for expected in case.prints]
     for each, expected in zip(prints, case.prints, strict=True):
@@ -76,9 +83,9 @@ def test_a_bucket_is_that_of_the_trade_or_of_the_arrival_where_the_trade_is_none
     good, copy = Tick("AAPL", NOON_MS, "1", "1"), Tick("AAPL", NOON_MS, "0", "1")
     for prints in (read([Session().frame([good, copy], received_ms=late_ms)]),):
         assert [each.bucket for each in prints] == [NOON_MS // 300_000, late_ms // 300_000]
-        assert [
-            each._replace(reason=reason).bucket for reason in ("resent_frame", "other_collector", "suspected_repeat") for each in prints[:1]
-        ] == [NOON_MS // 300_000] * 3
+        assert [each._replace(reason=reason).bucket for reason in REASONS_OF_SOUND_PRINTS for each in prints[:1]] == [
+            NOON_MS // 300_000
+        ] * len(REASONS_OF_SOUND_PRINTS)
 
 
 def test_only_the_records_that_are_asked_for_are_read() -> None:
@@ -87,8 +94,12 @@ def test_only_the_records_that_are_asked_for_are_read() -> None:
     assert [each.symbol for each in read(records, wants=lambda record: b'"IBM"' in record)] == ["IBM"]
 
 
-def test_a_feed_that_speaks_another_language_holds_no_prints_for_us() -> None:
-    assert read([Session(feed="other").frame([TICK])]) == []
+@pytest.mark.parametrize("feeds", [FEEDS, {"other": msgspec.structs.replace(LIVE, parser="other")}], ids=["feed", "parser"])
+def test_a_frame_of_a_feed_that_nobody_knows_is_one_print_that_nobody_can_read(feeds: dict[str, Feed]) -> None:
+    session = Session(feed="other")
+    session.control("session_opened", received_ms=NOON_MS)
+    (found,) = read([session.frame([TICK, TICK])], feeds=feeds)
+    assert (found.feed, found.symbol, found.print_index, found.reason, found.frame) == ("other", "", 0, "unknown_feed", "")
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"feed":"finnhub","session":"a","seq":1}', b"[1]"])
@@ -106,7 +117,7 @@ def test_what_json_does_not_know_is_named() -> None:
 def test_an_object_that_is_gone_is_corrupt() -> None:
     key = str(ObjectKey("log", 0, 0))
     with pytest.raises(ObjectCorrupt, match=f"the object {key} is corrupt: it is gone"):
-        list(read_prints(FakeStore(), [key], FEEDS))
+        list(read_prints(FakeStore(), [key], FEEDS, subscriptions=Subscriptions()))
 
 
 def test_a_print_that_cannot_be_read_keeps_its_place_and_what_can_be_told() -> None:
@@ -114,7 +125,7 @@ def test_a_print_that_cannot_be_read_keeps_its_place_and_what_can_be_told() -> N
     item = '{"s":"AAPL","p":%s,"t":%d,"v":1}'
     bodies = ["7", item % ("null", NOON_MS), item % ("1", 10**18), item % ("1e-9", NOON_MS), '{"s":5}', '{"s":"IBM","s":"IBM"}']
     message = f'{{"data":[{",".join(bodies)}],"type":"trade"}}'
-    keeping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    keeping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     prints = read([session.raw(message.encode(), received_ms=NOON_MS), session.raw(b"7", received_ms=NOON_MS + 1)], feeds=keeping)
 
     assert [(each.symbol, each.reason) for each in prints[:6]] == [
@@ -151,8 +162,8 @@ def test_a_record_that_lies_in_two_objects_is_one() -> None:
     store = FakeStore()
     store.put(str(ObjectKey("log", 0, 0)), encode_object(records))
     store.put(str(ObjectKey("log", 0, 2)), encode_object(records[2:]))
-    prints = read_prints(store, list(store.list("landing/")), FEEDS)
-    assert [(each.offset, each.reason) for each in judge_prints(prints, FEEDS)] == [(0, ""), (1, ""), (2, "")]
+    prints = read_prints(store, list(store.list("landing/")), FEEDS, subscriptions=Subscriptions())
+    assert [(each.offset, each.reason) for each in judge_prints(prints, FEEDS, Subscriptions())] == [(0, ""), (1, ""), (2, "")]
 
 
 def test_the_nth_of_a_kind_at_one_collector_is_the_nth_of_its_kind_at_another() -> None:
@@ -185,7 +196,7 @@ def test_feeds_are_apart() -> None:
 def test_sessions_of_a_collector_count_on_unless_the_feed_replays() -> None:
     first, second = Session(collector="a", number=1), Session(collector="a", number=2)
     records = [first.frame([TICK]), second.frame([TICK], received_ms=NOON_MS + 1)]
-    replaying = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=True, drops_repeats=False)}
+    replaying = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=True, drops_repeats=False)}
 
     assert list(judge(records).values()) == ["", ""]
     assert judge(records, feeds=replaying) == {(0, 0): "", (1, 0): "other_collector"}
@@ -195,7 +206,7 @@ def test_a_message_under_two_numbers_is_kept_unless_the_feed_drops_repeats() -> 
     session = Session()
     other = Tick("IBM", NOON_MS, "1", "1")
     records = [session.frame(ticks) for ticks in ([TICK, other], [TICK], [TICK, other], [TICK, other])]
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
 
     assert set(judge(records).values()) == {""}
     assert judge(records, feeds=dropping) == {
@@ -208,7 +219,7 @@ def test_a_message_under_two_numbers_is_kept_unless_the_feed_drops_repeats() -> 
 
 def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_one() -> None:
     one, two = Session(number=1), Session(number=2)
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early = Tick("AAPL", NOON_MS + 120_000, "1", "1")  # two minutes ahead of its first receipt, and in time for its second
 
     assert set(judge([one.frame([TICK])], [two.frame([TICK])], feeds=dropping).values()) == {""}
@@ -218,7 +229,7 @@ def test_another_sessions_message_is_no_repeat_and_a_broken_print_is_no_first_on
 
 def test_each_five_minutes_have_a_first_message_of_their_own() -> None:
     session = Session()
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early = Tick("AAPL", NOON_MS + 300_000, "1", "1")
     records = [session.frame([TICK, early], received_ms=NOON_MS), session.frame([TICK, early], received_ms=NOON_MS + 300_000)]
     assert judge(records, feeds=dropping) == {(0, 0): "", (0, 1): "time_in_future", (1, 0): "suspected_repeat", (1, 1): ""}
@@ -226,6 +237,43 @@ def test_each_five_minutes_have_a_first_message_of_their_own() -> None:
 
 def test_the_first_number_of_a_message_is_the_genuine_one_wherever_it_lies() -> None:
     session = Session()
-    dropping = {"finnhub": Feed(grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
+    dropping = {"finnhub": Feed(parser="finnhub", grace_ns=MINUTE_NS, replays_on_reconnect=False, drops_repeats=True)}
     early, again = session.frame([TICK]), session.frame([TICK])
     assert judge([again, early], feeds=dropping) == {(0, 0): "suspected_repeat", (1, 0): ""}
+
+
+def test_a_symbol_that_its_session_never_named_is_no_trade_where_the_session_announces_its_wishes() -> None:
+    one, other = Session(number=1), Session(number=2)
+    ibm, broken = Tick("IBM", NOON_MS, "1", "1"), Tick("IBM", NOON_MS, "0", "1")
+    announced = one.control("subscribing", received_ms=NOON_MS, symbols=["AAPL"])
+    early, late = one.frame([TICK, ibm, broken]), one.frame([ibm])
+    named = one.control("subscribed", received_ms=NOON_MS, symbols=["IBM"], without_slot=["SPY"])
+    judged = {(0, 0): "", (0, 1): "symbol_not_subscribed", (0, 2): "price_not_positive", (2, 0): "symbol_not_subscribed"}
+
+    assert judge([early, announced, late]) == judged
+    assert set(judge([early, announced, late, named]).values()) == {"", "price_not_positive"}
+    assert judge([announced, early, early]) == {
+        (1, 0): "",
+        (1, 1): "symbol_not_subscribed",
+        (1, 2): "price_not_positive",
+        **{(2, index): "resent_frame" for index in range(3)},
+    }
+    assert judge([announced, other.frame([ibm])]) == {(1, 0): ""}
+
+
+@pytest.mark.parametrize("control", [("subscribed", ["AAPL"]), ("unsubscribed", ["AAPL"]), ("subscribing", [])])
+def test_a_session_that_announces_nothing_is_not_judged(control: tuple[str, list[str]]) -> None:
+    session = Session()
+    said = session.control(control[0], received_ms=NOON_MS, symbols=control[1])
+    assert judge([said, session.control("heartbeat", received_ms=NOON_MS), session.frame([Tick("IBM", NOON_MS, "1", "1")])]) == {(2, 0): ""}
+
+
+def test_what_was_given_up_had_been_named_and_what_got_no_slot_had_not() -> None:
+    session = Session()
+    records = [
+        session.control("subscribing", received_ms=NOON_MS, symbols=["AAPL"]),
+        session.control("subscribed", received_ms=NOON_MS, symbols=["AAPL"], without_slot=["IBM"]),
+        session.control("unsubscribed", received_ms=NOON_MS, symbols=["AAPL", "SPY"], cause="rotation"),
+        session.frame([TICK, Tick("IBM", NOON_MS, "1", "1"), Tick("SPY", NOON_MS, "1", "1")]),
+    ]
+    assert judge(records) == {(3, 0): "", (3, 1): "symbol_not_subscribed", (3, 2): "symbol_not_subscribed"}

@@ -170,6 +170,18 @@ def test_what_cannot_be_decided_is_counted() -> None:
     assert parts_of(hops, "partly held") == {"undecided": 2}
 
 
+def test_answers_about_history_are_counted_by_what_became_of_them() -> None:
+    answers = silver(trade=1, duplicate=0, quarantined=0, parsed=1, in_bars=(1, 1, 1))
+    asked: dict[str, Answer] = {
+        "parser = 'vendor_history' and": [(7,)],
+        "silver.vendor_answers": [("read", 4), ("no_data", 1), ("malformed", 1)],
+    }
+    hops = balance(FakeLog(), FakeStore(), FakeQuery({**answers, **asked}))
+    assert parts_of(hops, "vendor history") == {"read": 4, "without data": 1, "malformed": 1, "without their question": 0}
+    assert residuals(hops) == {"vendor history": 1}
+    assert "vendor history" not in [hop.name for hop in balance(FakeLog(), FakeStore(), FakeQuery(answers))]
+
+
 def test_a_print_without_a_verdict_and_a_trade_in_two_bars_are_residuals_where_they_happened() -> None:
     answers = silver(trade=10, duplicate=2, quarantined=0, parsed=13, in_bars=(10, 11, 9))
     found = residuals(balance(FakeLog(), FakeStore(), FakeQuery(answers)))

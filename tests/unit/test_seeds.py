@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from tests.rules_table import ALLOWED, CODE_SETS, CODES, LENSES, SESSIONS, allow, read_letters
@@ -120,9 +121,18 @@ def test_a_lens_without_rules_takes_every_code_for_unknown(tmp_path: Path) -> No
 
 
 def test_feeds_have_a_grace_and_say_what_a_collector_is() -> None:
-    live = Feed(grace_ns=60_000_000_000, replays_on_reconnect=False, drops_repeats=False)
-    recorded = Feed(grace_ns=60_000_000_000, replays_on_reconnect=True, drops_repeats=False)
-    assert read_seeds(SEEDS).feeds == {"finnhub": live, "demo": live, "recording": recorded}
+    live = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=False, drops_repeats=False)
+    recorded = Feed(parser="finnhub", grace_ns=60_000_000_000, replays_on_reconnect=True, drops_repeats=False)
+    asked = msgspec.structs.replace(recorded, parser="finnhub_tick")
+    history = msgspec.structs.replace(live, parser="vendor_history")
+    assert read_seeds(SEEDS).feeds == {
+        "finnhub": live,
+        "demo": live,
+        "recording": recorded,
+        "finnhub_tick": asked,
+        "finnhub_candle": history,
+        "finnhub_split": history,
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
     known by a moment. Only where somebody subscribed: a recording claims nothing about what it does not hold.
 
     A connection proves that it observed a symbol from when its subscription was answered to the last message that
-    came, whatever came after that. What no connection of the feed proves is a gap, in nanoseconds, both ends
+    came, whatever came after that; where it gave up a symbol that was silent, to the moment since which it was. What no connection of the feed proves is a gap, in nanoseconds, both ends
     included; its cause is why the connection ended that had seen the most.
 #}
 
@@ -28,7 +28,7 @@
     from (
         select
             *,
-            lead(received_ns) over (partition by feed, session, symbol order by seq) as next_ns,
+            lead(least(since_ns + 1, received_ns)) over (partition by feed, session, symbol order by seq) as next_ns,
             lead(cause) over (partition by feed, session, symbol order by seq) as next_cause
         from (
             select distinct
@@ -38,9 +38,10 @@
                 symbol,
                 event,
                 cause,
+                since_ns,
                 received_ns
             from {{ events }}
-            where event <> 'unreadable_frame'
+            where event not in ('unreadable_frame', 'subscribing')
         ) as distinct_events
     ) as turns
     inner join (

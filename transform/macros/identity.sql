@@ -1,7 +1,10 @@
 {#
-    What is the same trade? Takes prints judged by themselves, gives each its verdict and the reason for it.
+    What is the same trade? Takes prints judged by themselves, and what their sessions said of subscriptions (feed_events);
+    gives each its verdict and the reason for it.
 
     resent_frame       another copy of a record that is there already: one (session, seq) counts once
+    symbol_not_subscribed
+                       its session says what it is about to ask for (`subscribing`), and never named the symbol
     suspected_repeat   the same message under two numbers of a session: flagged, and dropped only where the feed's
                        seed says so, since two that look the same may be two
     other_collector    the nth identical print of one collector is the nth of another: the first to arrive stays, so
@@ -9,8 +12,36 @@
 
     All copies of a print lie in one bucket, so that the verdicts of a bucket need its own prints alone.
 #}
-{% macro judge_identity(prints) %}
-    with frames as (
+{% macro judge_identity(prints, events) %}
+    with wishes as (
+
+        select distinct
+            session,
+            symbol,
+            event = 'subscribing' as is_announced
+        from {{ events }}
+        where event in ('subscribing', 'subscribed') and session in (select session from {{ prints }})
+
+    ),
+
+    announcing_sessions as (
+
+        select distinct session
+        from wishes
+        where is_announced
+
+    ),
+
+    named_symbols as (
+
+        select distinct
+            session,
+            symbol
+        from wishes
+
+    ),
+
+    frames as (
 
         select
             feed,
@@ -67,9 +98,10 @@
             feeds.drops_repeats,
             case when feeds.replays_on_reconnect then prints.session else split_part(prints.session, '/', 1) end as collector,
             coalesce({{ copy_key('prints') }} <> resent_frames.first_copy, false) as is_resent,
-            prints.own_reason is null and coalesce(prints.seq > repeated_messages.first_seq, false) as is_suspected_repeat
+            prints.own_reason is null and announcing_sessions.session is not null and named_symbols.symbol is null as is_uninvited,
+            prints.own_reason is null and coalesce(prints.seq > repeated_messages.first_seq, false) as is_repeated
         from {{ prints }} as prints
-        inner join {{ ref('feeds') }} as feeds on prints.feed = feeds.feed
+        left join {{ ref('feeds') }} as feeds on prints.feed = feeds.feed
         left join resent_frames on prints.session = resent_frames.session and prints.seq = resent_frames.seq
         left join repeated_messages
             on
@@ -77,6 +109,8 @@
                 and prints.frame_key = repeated_messages.frame_key
                 and prints.symbol = repeated_messages.symbol
                 and prints.bucket = repeated_messages.bucket
+        left join announcing_sessions on prints.session = announcing_sessions.session
+        left join named_symbols on prints.session = named_symbols.session and prints.symbol = named_symbols.symbol
 
     ),
 
@@ -84,10 +118,12 @@
 
         select
             *,
+            is_repeated and not is_uninvited as is_suspected_repeat,
             case
                 when is_resent then 'resent_frame'
                 when own_reason is not null then own_reason
-                when is_suspected_repeat and drops_repeats then 'suspected_repeat'
+                when is_uninvited then 'symbol_not_subscribed'
+                when is_repeated and drops_repeats then 'suspected_repeat'
             end as reason
         from told_apart
 

@@ -87,3 +87,41 @@
     insert into {{ arg_dict['target_relation'] }} by name
     select * from {{ arg_dict['temp_relation'] }};
 {% endmacro %}
+
+
+{#
+    The buckets of prints that were judged before their session said what it subscribed to: of all its prints where it
+    says so for the first time, and later of those that were quarantined for a symbol that it names now.
+#}
+{% macro rejudged_buckets(prints, wishes) -%}
+    select
+        announced.load_id,
+        prints.feed,
+        prints.symbol,
+        prints.bucket
+    from {{ prints }} as prints
+    inner join (
+        select
+            feed,
+            session,
+            min(load_id) as load_id
+        from {{ wishes }}
+        where event = 'subscribing'
+        group by feed, session
+        having min(load_id) > {{ watermark('touched') }}
+    ) as announced
+        on prints.feed = announced.feed and prints.session = announced.session
+    union distinct
+    select
+        named.load_id,
+        prints.feed,
+        prints.symbol,
+        prints.bucket
+    from {{ prints }} as prints
+    inner join {{ wishes }} as named
+        on prints.feed = named.feed and prints.session = named.session and prints.symbol = named.symbol
+    where
+        prints.reason = 'symbol_not_subscribed'
+        and named.event in ('subscribing', 'subscribed')
+        and named.load_id > {{ watermark('touched') }}
+{%- endmacro %}

@@ -14,15 +14,20 @@ import msgspec
 
 from ticklake.audit.calendar import BUCKET_MS, Calendar, Calendars, utc_bounds_ms, utc_date, utc_ms
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import Print, read_prints
+from ticklake.audit.prints import Print
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import MINUTE_MS, Bar, SeenDay, SeenTrade, TradingDay, count_bars, is_continuous, see_day, split_days
 from ticklake.audit.seeds import Feed, Lens, Seeds, read_seeds
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.contracts.objects import LANDING_PREFIX
 from ticklake.contracts.ports import ObjectStore
 from ticklake.errors import ObjectCorrupt
 
 CAN_ESCAPE: Final = b"\\"
 """A record with this may spell a symbol otherwise."""
+
+ANNOUNCES: Final = b'"subscribing"'
+"""A record with this may forbid a symbol that it does not name."""
 
 
 class ExplainedPrint(msgspec.Struct, frozen=True):
@@ -70,21 +75,32 @@ def explain(
     seeds = read_seeds(seeds_folder)
     (chosen,) = (each for each in seeds.lenses if each.name == lens)
     explanation = Explanation()
-    judged = list(judge_prints(_read_symbol(store, symbol, seeds, explanation, on_progress), seeds.feeds))
+    subscriptions = Subscriptions()
+    prints = _read_symbol(store, symbol, seeds, subscriptions, explanation, on_progress)
+    judged = list(judge_prints(prints, seeds.feeds, subscriptions))
     for feed in sorted({each.feed for each in judged}):
-        prints = [each for each in judged if each.feed == feed]
-        explanation.bars += _explain_feed(feed, symbol, prints, chosen, seeds, start_at=start_at, interval=interval)
+        of_feed = [each for each in judged if each.feed == feed]
+        explanation.bars += _explain_feed(feed, symbol, of_feed, chosen, seeds, start_at=start_at, interval=interval)
     return explanation
 
 
 def _read_symbol(
-    store: ObjectStore, symbol: str, seeds: Seeds, explanation: Explanation, on_progress: Callable[[int, int], None]
+    store: ObjectStore,
+    symbol: str,
+    seeds: Seeds,
+    subscriptions: Subscriptions,
+    explanation: Explanation,
+    on_progress: Callable[[int, int], None],
 ) -> Iterator[Print]:
     text = b'"%b"' % symbol.encode()
     keys = list(store.list(LANDING_PREFIX))
     for number, key in enumerate(keys, 1):
         on_progress(number, len(keys))
-        prints = read_prints(store, [key], seeds.feeds, wants=lambda record: text in record or CAN_ESCAPE in record)
+        prints = read_prints(
+            *(store, [key], seeds.feeds),
+            subscriptions=subscriptions,
+            wants=lambda record: text in record or CAN_ESCAPE in record or ANNOUNCES in record,
+        )
         try:
             yield from [each for each in prints if each.symbol == symbol]
         except ObjectCorrupt as error:

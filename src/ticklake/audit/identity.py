@@ -8,13 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ticklake.audit.prints import Print
+from ticklake.audit.prints import UNINVITED, Print
 from ticklake.audit.seeds import Feed
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.contracts.objects import ObjectKey
 
 
-def judge_prints(prints: Iterable[Print], feeds: dict[str, Feed]) -> Iterator[Print]:
+def judge_prints(prints: Iterable[Print], feeds: dict[str, Feed], subscriptions: Subscriptions) -> Iterator[Print]:
     """Give each print with its verdict in `reason`, in no order: copies of records, repeats and other collectors' are told apart.
+
+    The subscriptions are asked when all prints have come.
 
     They come in the order of the logs: of the copies of a record the first stays; of identical prints of several collectors the
     nth of each is one trade, and the first to arrive stays.
@@ -27,8 +30,9 @@ def judge_prints(prints: Iterable[Print], feeds: dict[str, Feed]) -> Iterator[Pr
             kept.append(each)
         elif _offset(first_copies[each.session, each.seq]) != _offset(place):
             yield each._replace(reason="resent_frame")
+    judged = [each if each.reason or subscriptions.allow(each.session, each.symbol) else each._replace(reason=UNINVITED) for each in kept]
     genuine = defaultdict(list)
-    for each in _mark_repeats(kept, feeds):
+    for each in _mark_repeats(judged, feeds):
         if each.reason:
             yield each
         else:

@@ -6,6 +6,7 @@
     silver → gold      trades in size  = the trade counts of each bar length, through the lens all_prints
     undecided          what cannot be known is counted, not guessed: messages that a session sent twice, and identical
                        prints of which each collector held only some
+    vendor history     answers that hold no prints = read + without data + malformed + without their question
 
 Takes      the log, the store, and read-only SQL
 Guarantee  both sides of a line are counted in different places; the residual is what they differ by
@@ -30,18 +31,45 @@ MANIFEST: Final = "select object_key, records, trimmed, (select count(*) from br
 
 PRINTS_IN_BRONZE: Final = """
     select coalesce(sum(case
-        when kind = 'control' then 0
-        when kind = 'raw' or json_type(frame) <> 'OBJECT' then 1
-        when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
-        when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
-        when frame ->> '$.type' <> 'trade' then 0
-        when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
-        else json_array_length(frame, '$.data')
+        when kind = 'control' or parser = 'vendor_history' then 0
+        when kind = 'raw' or parser is null then 1
+        when parser = 'finnhub' then case
+            when json_type(frame) <> 'OBJECT' then 1
+            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+            when json_type(frame, '$.type') is distinct from 'VARCHAR' then 1
+            when frame ->> '$.type' <> 'trade' then 0
+            when json_type(frame, '$.data') is distinct from 'ARRAY' then 1
+            else json_array_length(frame, '$.data')
+        end
+        when parser = 'finnhub_tick' then case
+            when json_type(frame) <> 'OBJECT' then 1
+            when len(json_keys(frame)) <> len(list_distinct(json_keys(frame))) then 1
+            when json_type(frame, '$.s') is distinct from 'VARCHAR' or frame ->> '$.s' = '' then 1
+            when json_type(frame, ['$.p', '$.v', '$.t']) = ['NULL', 'NULL', 'NULL'] then 0
+            when json_type(frame, ['$.p', '$.v', '$.t']) is distinct from ['ARRAY', 'ARRAY', 'ARRAY'] then 1
+            when json_type(frame, '$.c') not in ('NULL', 'ARRAY') then 1
+            when contains(frame, chr(92)) or len(regexp_extract_all(frame, '"[pvt]"[[:space:]]*:')) <> 3 then 1
+            when json_array_length(frame, '$.p') <> json_array_length(frame, '$.v') then 1
+            when json_array_length(frame, '$.p') <> json_array_length(frame, '$.t') then 1
+            when json_type(frame, '$.c') = 'ARRAY' and json_array_length(frame, '$.p') <> json_array_length(frame, '$.c') then 1
+            when regexp_matches(frame, '"[pvt]"[[:space:]]*:[[:space:]]*[[][^]]*["{[]') then 1
+            else json_array_length(frame, '$.p')
+        end
+        else 1
     end), 0)
     from bronze.frames
+    left join silver.feeds on frames.feed = feeds.feed
     where load_id <= (select coalesce(max(load_id), 0) from silver.watermarks where model = 'prints')
 """
-"""How many prints a parser has to account for, counted without parsing one."""
+"""How many prints the parsers have to account for, counted without parsing one; what nobody can parse is one."""
+
+ANSWERS_IN_BRONZE: Final = """
+    select count(distinct (frames.feed, frames.session, frames.seq))
+    from bronze.frames
+    inner join silver.feeds on frames.feed = feeds.feed
+    where feeds.parser = 'vendor_history' and frames.kind <> 'control'
+"""
+"""How many answers there are to be read; the copies of one count once."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -89,6 +117,7 @@ def balance(log: Log, store: ObjectStore, query: Query) -> list[Hop]:
         hops.append(_balance_silver(query))
         hops.extend(_balance_gold(query))
         hops.extend(_count_undecided(query))
+        hops.extend(_count_answers(query))
     return hops
 
 
@@ -171,6 +200,15 @@ def _count_undecided(query: Query) -> Iterable[Hop]:
     yield Hop("suspected repeats", "prints", suspected, {"kept": suspected - dropped, "dropped": dropped})
     held = _rows(query, "select count(*) from silver.partly_held")[0][0]
     yield Hop("partly held", "groups", held, {"undecided": held})
+
+
+def _count_answers(query: Query) -> Iterable[Hop]:
+    """Give one line, where a vendor was ever asked."""
+    asked = sum(count for (count,) in _rows(query, ANSWERS_IN_BRONZE))
+    if asked:
+        statuses = dict(_rows(query, "select status, count(*) from silver.vendor_answers group by status"))
+        names = {"read": "read", "no_data": "without data", "malformed": "malformed", "unplaced": "without their question"}
+        yield Hop("vendor history", "answers", asked, {name: statuses.get(status, 0) for status, name in names.items()})
 
 
 def _rows(query: Query, sql: str) -> list[tuple[Any, ...]]:

@@ -1,24 +1,17 @@
-"""Landed bytes to prints, read anew: a JSON parser and rules for digits that the warehouse does not know of.
+"""A print as an auditor sees it: its place, its digits to the last one, and what is wrong with it alone.
 
-Gives      every print of the landed objects, with what is wrong with it alone; identity.py tells which are the same
 Numbers    price and size in units of 1e-8, as integers: sums are exact
 Order      a print's key is (traded_ms, received_ns, session, seq, print_index), the order of trades within a symbol
-Raises     ObjectCorrupt
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ticklake.audit.calendar import BUCKET_MS
-from ticklake.audit.seeds import Feed
-from ticklake.contracts.codec import corrupt, decode_object
 from ticklake.contracts.objects import ObjectKey
-from ticklake.contracts.ports import ObjectStore
 
 UNITS: Final = 100_000_000
 """Units of price and size in one."""
@@ -30,15 +23,13 @@ PLACES_BEFORE: Final = 10
 TIME_DIGITS: Final = 18
 YEAR_1990_MS: Final = 631_152_000_000
 FUTURE_MS: Final = 60_000
-FINNHUB_FEEDS: Final = ("finnhub", "recording", "demo")
 
 DUPLICATES: Final = ("resent_frame", "suspected_repeat", "other_collector")
 """Why a print that is sound by itself is no trade."""
 
-LONG_DIGITS: Final = ("0" * 11, "9" * 11, "e-", "E-")
-"""Signs of digits that a double would blur; then each has to be found in its frame's text."""
+UNINVITED: Final = "symbol_not_subscribed"
+"""Why one is none whose session never named its symbol."""
 
-NUMBER_TEXTS: Final = {key: re.compile(rf'"{key}"\s*:\s*(-?[0-9][-+0-9.eE]*)') for key in "pv"}
 CODE: Final = re.compile(r"[0-9A-Za-z]{1,8}")
 
 
@@ -86,7 +77,7 @@ class Print(NamedTuple):
     @property
     def moment_ms(self) -> int:
         """When it was traded, or where that is not to be trusted, when it arrived."""
-        return self.traded_ms if self.reason in {"", *DUPLICATES} else self.received_ns // 1_000_000
+        return self.traded_ms if self.reason in {"", *DUPLICATES, UNINVITED} else self.received_ns // 1_000_000
 
     @property
     def offset(self) -> int:
@@ -105,82 +96,7 @@ class Message(NamedTuple):
     line: int
 
 
-def read_prints(
-    store: ObjectStore,
-    object_keys: Iterable[str],
-    feeds: dict[str, Feed],
-    *,
-    wants: Callable[[bytes], bool] = lambda _: True,
-) -> Iterator[Print]:
-    """Read the prints of objects, in the order of the keys; records that `wants` refuses, by their bytes, are passed over."""
-    for object_key in object_keys:
-        try:
-            lines = decode_object(object_key, store.read(object_key)).splitlines()
-        except KeyError as error:
-            raise corrupt(object_key, "it is gone") from error
-        for line, record in enumerate(lines):
-            if wants(record):
-                yield from _read_record(object_key, line, record, feeds)
-
-
-def _read_record(object_key: str, line: int, record: bytes, feeds: dict[str, Feed]) -> Iterator[Print]:
-    try:
-        envelope = _DECODER.decode(record.decode())
-        message = Message(envelope["feed"], envelope["session"], int(envelope["seq"]), int(envelope["received_ns"]), object_key, line)
-    except (ValueError, KeyError, TypeError) as error:
-        raise corrupt(object_key, f"line {line} is no record: {error}") from error
-    if "control" in envelope or message.feed not in FINNHUB_FEEDS:
-        return
-    frame = envelope["frame"]
-    text = record[record.index(b'"frame":') + 8 : -1].decode()
-    if problem := _find_problem(frame):
-        yield _make_print(message, 0, {}, problem, "")
-    elif frame["type"] == "trade":
-        items = frame["data"]
-        kept = text if message.feed in feeds and feeds[message.feed].drops_repeats else ""
-        is_doubtful = any(sign in text for sign in LONG_DIGITS) and any(
-            len(each.findall(text)) != len(items) for each in NUMBER_TEXTS.values()
-        )
-        for index, item in enumerate(items):
-            yield _read_item(message, index, item, kept, is_doubtful=is_doubtful)
-
-
-def _find_problem(frame: Any) -> str:
-    """Say what is wrong with a whole message; nothing if its prints can be read, or if it holds none."""
-    if not isinstance(frame, dict):
-        return "malformed"
-    if isinstance(frame, Repeating):
-        return "duplicate_keys"
-    kind = frame.get("type")
-    if type(kind) is not str or (kind == "trade" and not isinstance(frame.get("data"), list)):
-        return "malformed"
-    return ""
-
-
-def _read_item(message: Message, index: int, item: Any, frame: str, *, is_doubtful: bool) -> Print:
-    if not isinstance(item, dict):
-        return _make_print(message, index, {}, "malformed", frame)
-    if isinstance(item, Repeating):
-        return _make_print(message, index, item, "duplicate_keys", frame)
-    get = item.get
-    symbol, traded, price, size = get("s"), get("t"), get("p"), get("v")
-    if type(symbol) is not str or not symbol or not type(traded) is type(price) is type(size) is Digits:
-        return _make_print(message, index, item, "malformed", frame)
-    traded_ms = _read_time(traded)
-    conditions = _read_codes(get("c"))
-    if traded_ms is None or conditions is None:
-        return _make_print(message, index, item, "malformed", frame)
-    units = _UNITS_OF[price], _UNITS_OF[size]
-    if is_doubtful or units[0] is None or units[1] is None:
-        return _make_print(message, index, item, "not_representable", frame)
-    reason = _judge(units[0], units[1], traded_ms, message.received_ns)
-    return Print(
-        traded_ms, message.received_ns, message.session, message.seq, index, message.feed, symbol, units[0], units[1], conditions,
-        reason, message.object_key, message.line, frame,
-    )  # fmt: skip
-
-
-def _make_print(message: Message, index: int, item: dict[str, Any], reason: str, frame: str) -> Print:
+def make_print(message: Message, index: int, item: dict[str, Any], reason: str, frame: str) -> Print:
     """Give a print that is no trade, with no more of its values than can be told."""
     symbol = item.get("s")
     return Print(
@@ -189,7 +105,7 @@ def _make_print(message: Message, index: int, item: dict[str, Any], reason: str,
     )  # fmt: skip
 
 
-def _judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
+def judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
     """Say why a print is no trade; nothing if it is one."""
     received_ms = received_ns // 1_000_000
     latest_ms = received_ms + FUTURE_MS
@@ -206,15 +122,18 @@ def _judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
     return "time_before_1990" if traded_ms < YEAR_1990_MS else "time_in_future"
 
 
-def _read_time(digits: str) -> int | None:
+def read_time(digits: str) -> int | None:
     """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction."""
     exact = Decimal(digits)
+    if exact == 0:
+        return 0  # however many zeros it is written with
     if exact.adjusted() >= TIME_DIGITS or exact != exact.to_integral_value():
         return None
     return int(exact)
 
 
-def _read_codes(codes: Any) -> tuple[str, ...] | None:
+def read_codes(codes: Any) -> tuple[str, ...] | None:
+    """Give a print's condition codes as a sorted set; None for what is neither a list of codes nor null."""
     if codes is None:
         return ()
     if not isinstance(codes, list) or not all(type(code) is str for code in codes):
@@ -241,17 +160,4 @@ class _UnitsOfDigits(dict[str, int | None]):
         return found
 
 
-_UNITS_OF: Final = _UnitsOfDigits()
-
-
-def _take_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else Repeating(found)
-
-
-def _refuse(constant: str) -> Any:
-    msg = f"{constant} is no JSON"
-    raise ValueError(msg)
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_float=Digits, parse_int=Digits, parse_constant=_refuse)
+UNITS_OF: Final = _UnitsOfDigits()

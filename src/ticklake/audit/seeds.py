@@ -83,6 +83,9 @@ class Lens(msgspec.Struct, frozen=True):
 class Feed(msgspec.Struct, frozen=True):
     """How a source of frames behaves."""
 
+    parser: str
+    """Who reads its frames."""
+
     grace_ns: int
     replays_on_reconnect: bool
     drops_repeats: bool
@@ -149,6 +152,7 @@ def _effects(path: Path, row: dict[str, str], prefix: str) -> Effects:
 def _read_feeds(folder: Path) -> dict[str, Feed]:
     return {
         row["feed"]: Feed(
+            parser=row["parser"],
             grace_ns=int(row["grace_seconds"]) * 1_000_000_000,
             replays_on_reconnect=FLAGS[row["replays_on_reconnect"]],
             drops_repeats=FLAGS[row["drops_repeats"]],

@@ -22,9 +22,11 @@ import msgspec
 
 from ticklake.audit.calendar import Calendars, utc_bounds_ms, utc_moment, utc_ms
 from ticklake.audit.identity import judge_prints
-from ticklake.audit.prints import UNITS, Print, read_prints, to_decimal
+from ticklake.audit.prints import UNITS, Print, to_decimal
+from ticklake.audit.read import read_prints
 from ticklake.audit.recount import INTERVALS, Bar, count_bars, split_days
 from ticklake.audit.seeds import Seeds, read_seeds
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.contracts.objects import LANDING_PREFIX, ObjectKey
 from ticklake.contracts.ports import ObjectStore, Query
 from ticklake.errors import BuildUnfinished, ObjectCorrupt
@@ -136,10 +138,12 @@ def verify(
     keys = sorted(key for key, is_loaded in gold.manifest.items() if is_loaded)
     verified.pending = sum(1 for key in store.list(LANDING_PREFIX) if key not in gold.manifest)
     within_ms = _widen(first_date, last_date)
-    prints = [
-        each for each in _read_all(store, keys, seeds, verified, on_progress) if within_ms[0] <= each.moment_ms < within_ms[1]
-    ]  # no rule of identity looks beyond five minutes
-    expected = _expect(prints, seeds, first_date, last_date, verified, on_progress)
+    subscriptions = Subscriptions()
+    all_prints = _read_all(store, keys, seeds, subscriptions, verified, on_progress)
+    # no rule of identity looks beyond five minutes
+    prints = [each for each in all_prints if within_ms[0] <= each.moment_ms < within_ms[1]]
+    verified.prints = len(prints)
+    expected = _expect(judge_prints(prints, seeds.feeds, subscriptions), seeds, first_date, last_date, verified, on_progress)
     for interval in INTERVALS:
         verified.differences += _compare(f"bars_{interval}", expected.bars[interval], gold.bars[interval])
         verified.bars += len(expected.bars[interval])
@@ -172,11 +176,13 @@ def _widen(first_date: date, last_date: date) -> tuple[int, int]:
     return utc_bounds_ms(first)[0], utc_bounds_ms(last)[1]
 
 
-def _read_all(store: ObjectStore, keys: list[str], seeds: Seeds, verified: Verified, on_progress: OnProgress) -> Iterator[Print]:
+def _read_all(
+    store: ObjectStore, keys: list[str], seeds: Seeds, subscriptions: Subscriptions, verified: Verified, on_progress: OnProgress
+) -> Iterator[Print]:
     for number, key in enumerate(keys, 1):
         on_progress("read", number, len(keys))
         try:
-            prints = list(read_prints(store, [key], seeds.feeds))
+            prints = list(read_prints(store, [key], seeds.feeds, subscriptions=subscriptions))
         except ObjectCorrupt as error:
             verified.unreadable.append(error.what)
             continue
@@ -184,11 +190,12 @@ def _read_all(store: ObjectStore, keys: list[str], seeds: Seeds, verified: Verif
         yield from prints
 
 
-def _expect(prints: list[Print], seeds: Seeds, first_date: date, last_date: date, verified: Verified, on_progress: OnProgress) -> _Expected:
+def _expect(
+    judged: Iterable[Print], seeds: Seeds, first_date: date, last_date: date, verified: Verified, on_progress: OnProgress
+) -> _Expected:
     calendars = Calendars(seeds.exchanges)
     expected = _Expected({interval: {} for interval in INTERVALS}, defaultdict(list))
-    verified.prints = len(prints)
-    for each in judge_prints(prints, seeds.feeds):
+    for each in judged:
         if not each.reason:
             expected.trades[each.feed, each.symbol].append(each)
     verified.trades = sum(len(trades) for trades in expected.trades.values())

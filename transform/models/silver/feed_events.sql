@@ -2,6 +2,7 @@
     grain: what one record of a connection says about observing a symbol: feed, session, seq, symbol, in each copy
 
     A frame that cannot be read names no symbol: its symbol is empty, and it speaks of all.
+    A symbol that was given up because it was silent was observed until since_ns, and no longer.
 #}
 {{ config(materialized='incremental', incremental_strategy='append', post_hook='{{ advance_watermark() }}') }}
 
@@ -15,7 +16,8 @@ with new_controls as (
         received_ns,
         control,
         control ->> '$.type' as control_type,
-        control ->> '$.cause' as cause
+        control ->> '$.cause' as cause,
+        cast(control ->> '$.since_ns' as bigint) as since_ns
     from {{ ref('recorded_frames') }}
     where kind = 'control' and load_id > {{ watermark('feed_events') }}
 
@@ -38,9 +40,10 @@ named_symbols as (
         unnest(from_json(control -> '$.symbols', '["VARCHAR"]')) as symbol,
         control_type as event,
         cause,
+        since_ns,
         received_ns
     from new_controls
-    where control_type in ('subscribed', 'unsubscribed')
+    where control_type in ('subscribing', 'subscribed', 'unsubscribed')
 
 ),
 
@@ -54,6 +57,7 @@ symbols_without_slot as (
         unnest(from_json(control -> '$.without_slot', '["VARCHAR"]')) as symbol,
         'no_slot' as event,
         cause,
+        since_ns,
         received_ns
     from new_controls
     where control_type = 'subscribed'
@@ -70,6 +74,7 @@ unreadable_frames as (
         symbol,
         'unreadable_frame' as event,
         cast(null as varchar) as cause,
+        cast(null as bigint) as since_ns,
         received_ns
     from new_prints
     where symbol = ''

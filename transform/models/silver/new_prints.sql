@@ -3,10 +3,52 @@
 
 {%- set earliest_ms = 631152000000 %}  {#- 1990-01-01 -#}
 {%- set future_ms = 60000 %}
+{%- set readers = var('parsers') + var('without_prints') %}
 
 with parsed_prints as (
 
-    select * from {{ ref('finnhub_prints') }}
+    {% for parser in var('parsers') -%}
+        {{ 'union all by name' if not loop.first }}
+        select * from {{ ref(parser ~ '_prints') }}
+    {% endfor %}
+
+),
+
+recorded_frames as (
+
+    select * from {{ ref('recorded_frames') }}
+    where load_id > {{ watermark('prints') }}
+
+),
+
+feeds as (
+
+    select * from {{ ref('feeds') }}
+
+),
+
+unparsed_frames as (
+
+    select
+        recorded_frames.load_id,
+        recorded_frames.log_id,
+        recorded_frames.log_partition,
+        recorded_frames.log_offset,
+        0 as print_index,
+        recorded_frames.feed,
+        recorded_frames.session,
+        recorded_frames.seq,
+        '' as symbol,
+        '' as conditions,
+        'unknown_feed' as problem,
+        {{ text_key('recorded_frames.frame') }} as frame_key,
+        recorded_frames.received_ns
+    from recorded_frames
+    left join feeds
+        on
+            recorded_frames.feed = feeds.feed
+            and feeds.parser in ('{{ readers | join("', '") }}')
+    where recorded_frames.kind <> 'control' and feeds.feed is null
 
 ),
 
@@ -16,6 +58,11 @@ timed_prints as (
         *,
         {{ integer_divide('received_ns', 1000000) }} as received_ms
     from parsed_prints
+    union all by name
+    select
+        *,
+        {{ integer_divide('received_ns', 1000000) }} as received_ms
+    from unparsed_frames
 
 ),
 

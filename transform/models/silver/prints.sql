@@ -21,6 +21,12 @@ market_days as (
 
 ),
 
+feed_events as (
+
+    select * from {{ ref('feed_events') }}
+
+),
+
 prints_to_judge as (
 
     select * from new_prints
@@ -51,7 +57,7 @@ prints_to_judge as (
 ),
 
 judged_prints as (
-    {{ judge_identity('prints_to_judge') }}
+    {{ judge_identity('prints_to_judge', 'feed_events') }}
 ),
 
 ordered_prints as (

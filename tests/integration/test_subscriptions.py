@@ -1,0 +1,45 @@
+"""Prints of a symbol that their session never named, whenever the session's own words about it arrive."""
+
+from collections import Counter
+
+from tests.rig import Session, Tick, build, find_unbalanced, land, log_records, read_gold, read_prints, utc_ms, verify_lake
+from ticklake.cli.lake import Lake
+
+NOON_MS = utc_ms("2024-01-10 17:00")
+
+
+def tell(lake: Lake, *records: bytes) -> Counter[tuple[str, str | None]]:
+    """Let records arrive in a load of their own; give how many prints each symbol and reason have."""
+    log_records(lake, records)
+    land(lake)
+    build(lake)
+    assert verify_lake(lake).holds
+    assert find_unbalanced(lake) == []
+    return Counter(dict(lake.query("select (symbol, coalesce(reason, '')), count(*) from silver.prints group by all").rows))
+
+
+def test_words_that_arrive_after_the_prints_judge_them_again(lake: Lake) -> None:
+    session, silent = Session(number=1), Session(number=2)
+    opened = session.control("session_opened", received_ms=NOON_MS - 10)
+    announced = session.control("subscribing", received_ms=NOON_MS - 9, symbols=["AAPL"])
+    named = session.control("subscribing", received_ms=NOON_MS - 8, symbols=["IBM"])
+    early = session.frame([Tick(symbol, NOON_MS, "10", "1") for symbol in ("AAPL", "IBM", "SPY")])
+    late = session.frame([Tick(symbol, NOON_MS + 600_000, "11", "1") for symbol in ("AAPL", "IBM", "SPY")])
+    others = silent.frame([Tick("SPY", NOON_MS, "12", "1")])
+    bars = "select distinct symbol from gold.bars_1d order by symbol"
+
+    assert tell(lake, opened, early, others) == {("AAPL", ""): 1, ("IBM", ""): 1, ("SPY", ""): 2}
+    assert tell(lake, announced) == {
+        ("AAPL", ""): 1,
+        ("IBM", "symbol_not_subscribed"): 1,
+        ("SPY", ""): 1,
+        ("SPY", "symbol_not_subscribed"): 1,
+    }
+    assert lake.query(bars).rows == [("AAPL",), ("SPY",)]
+    assert tell(lake, late)["IBM", "symbol_not_subscribed"] == 2
+    assert tell(lake, named) == {("AAPL", ""): 2, ("IBM", ""): 2, ("SPY", ""): 1, ("SPY", "symbol_not_subscribed"): 2}
+    assert lake.query(bars).rows == [("AAPL",), ("IBM",), ("SPY",)]
+
+    gold, prints = read_gold(lake), read_prints(lake)
+    build(lake, full=True)
+    assert (read_gold(lake), read_prints(lake)) == (gold, prints)
