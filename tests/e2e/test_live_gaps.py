@@ -155,6 +155,8 @@ def test_what_nobody_holds_lies_in_a_gap_with_its_cause_and_gaps_are_hardly_long
             ended = max((each for each in told.connections if end_of(each, hangs) <= told_ns), key=lambda each: each.number)
             before = [each for each in told.connections if each.number <= ended.number and end_of(each, hangs) >= inside[0].from_ns - NS]
             causes = {CAUSES["hang" if each.number in hangs else each.ended] for each in before}
+            out_of_nowhere = {each.connection for each in told.quirks if each.quirk == "error"}
+            causes |= {"no_slot", "invalid_symbol"} if out_of_nowhere & {each.number for each in before} else set()
             assert {gap.cause for gap in inside} & causes
 
     between = [gap for of_symbol in gaps.values() for gap in of_symbol if gap.cause in CAUSES.values() and gap.to_ns < 1 << 62]

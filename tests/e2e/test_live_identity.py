@@ -14,7 +14,7 @@ import pytest
 from tests.live_rig import KEY, QUICK
 from tests.rig import DEPTH, Rows, build, find_unbalanced, open_lake, verify_lake
 from ticklake.cli.lake import Lake
-from ticklake.feed.exchange.listings import Trade
+from ticklake.feed.exchange.prints import Trade
 from ticklake.feed.exchange.quirks import ALL_KINDS, Quirks
 from ticklake.feed.exchange.serve import Exchange, Plan
 from ticklake.feed.exchange.truth import Told
