@@ -19,6 +19,8 @@ from ticklake.errors import SettingsInvalid
 PREFIX: Final = "TICKLAKE_"
 DELIMITER: Final = "__"
 FILE_NAME: Final = "ticklake.toml"
+MAY_HOLD_A_KEY: Final = frozenset({"feed.key", "feed.url", "feed.rest_url"})
+"""Settings whose wrong values are not repeated: some write their key into the address."""
 
 
 class _Section(BaseModel):
@@ -53,10 +55,16 @@ class WarehouseSettings(_Section):
     )
 
 
+REST_URL: Final = r"^https?://[^/?#@\s]+[^?#@\s]*$"
+"""No name and password in it, and nothing behind its path: the key goes into a header."""
+
+
 class FeedSettings(_Section):
     """Where live trades come from."""
 
     url: str = Field("wss://ws.finnhub.io", pattern=r"^wss?://[^?#]+$", description="the feed's socket; a simulator's, to try it out")
+    rest_url: str = Field("https://finnhub.io/api/v1", pattern=REST_URL, description="where backfill asks; a simulator's, to try it out")
+    requests_per_minute: int = Field(60, ge=1, description="what the plan lets REST be asked in a minute")
     key: SecretStr = Field(SecretStr(""), description="the feed's key; better in the environment than in a file")
     symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
     slots: int = Field(50, ge=1, description="symbols that the plan lets one connection subscribe to")
@@ -116,7 +124,7 @@ def read_settings(home: Path | None) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
         raise SettingsInvalid(
-            f"the setting {name} cannot be {'what it is' if name == 'feed.key' else repr(first.get('input'))}: {first['msg']}",
+            f"the setting {name} cannot be {'what it is' if name in MAY_HOLD_A_KEY else repr(first.get('input'))}: {first['msg']}",
             hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
         ) from error
 
