@@ -6,6 +6,10 @@
     │   ├── HomeUnwritable        the home folder cannot be written
     │   └── HomeVersionMismatch   another version of ticklake made the home
     ├── KeyRefused                the feed does not know the key
+    ├── PlanRefused               the key's plan has no access to what was asked for
+    ├── RequestRefused            the vendor cannot do what was asked for
+    ├── AnswerInvalid             the vendor's answer is not what it should be
+    ├── VendorUnavailable retry   the vendor does not answer, or only with errors
     ├── StageLocked      retry    another process works on this stage
     ├── DiskFull         retry    no space left: nothing acknowledged was lost
     ├── RecordingInvalid          a recording cannot be replayed
@@ -61,6 +65,24 @@ class HomeVersionMismatch(HomeError):
 
 class KeyRefused(TicklakeError):
     """The feed does not know the key: no use in trying again."""
+
+
+class PlanRefused(TicklakeError):
+    """The key is known, but its plan has no access to what was asked for: no use in trying again."""
+
+
+class RequestRefused(TicklakeError):
+    """The vendor understands the request and will not answer it: an unknown path, a parameter that it cannot read."""
+
+
+class AnswerInvalid(TicklakeError):
+    """The vendor answered with something that is not what it should be. Nothing of it was logged."""
+
+
+class VendorUnavailable(TicklakeError):
+    """The vendor's REST does not answer, or only with errors that may pass."""
+
+    retryable = True
 
 
 class StageLocked(TicklakeError):

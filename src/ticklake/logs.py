@@ -12,6 +12,8 @@ from typing import Any, Final
 LOGGER: Final = logging.getLogger("ticklake")
 
 HOME_CREATED: Final = "home_created"
+VENDOR_UNAVAILABLE: Final = "vendor_unavailable"
+ANSWER_LOGGED: Final = "answer_logged"
 FEED_OPENED: Final = "feed_opened"
 FEED_CLOSED: Final = "feed_closed"
 FEED_UNREACHABLE: Final = "feed_unreachable"
@@ -45,10 +47,15 @@ def warn_event(event: str, **fields: Any) -> None:
 def silent_logger(name: str) -> logging.Logger:
     """Give a logger that says nothing, for a library that would tell a URL, and in it a key, to whoever listens."""
     logger = LOGGER.getChild(name)
+    silence_logger(logger)
+    return logger
+
+
+def silence_logger(logger: logging.Logger) -> None:
+    """Let a logger say nothing, for a library that takes no other."""
     logger.addHandler(logging.NullHandler())
     logger.setLevel(logging.CRITICAL + 1)
     logger.propagate = False
-    return logger
 
 
 class JsonFormatter(logging.Formatter):

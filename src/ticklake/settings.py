@@ -20,7 +20,7 @@ from ticklake.errors import SettingsInvalid
 PREFIX: Final = "TICKLAKE_"
 DELIMITER: Final = "__"
 FILE_NAME: Final = "ticklake.toml"
-MAY_HOLD_A_KEY: Final = frozenset({"feed.key", "feed.url"})
+MAY_HOLD_A_KEY: Final = frozenset({"feed.key", "feed.url", "feed.rest_url"})
 """Settings whose wrong values are not repeated: some write their key into the address."""
 
 
@@ -56,10 +56,16 @@ class WarehouseSettings(_Section):
     )
 
 
+REST_URL: Final = r"^https?://[^/?#@\s]+[^?#@\s]*$"
+"""No name and password in it, and nothing behind its path: the key goes into a header."""
+
+
 class FeedSettings(_Section):
     """Where live trades come from."""
 
     url: str = Field("wss://ws.finnhub.io", pattern=r"^wss?://[^?#]+$", description="the feed's socket; a simulator's, to try it out")
+    rest_url: str = Field("https://finnhub.io/api/v1", pattern=REST_URL, description="where backfill asks; a simulator's, to try it out")
+    requests_per_minute: int = Field(60, ge=1, description="what the plan lets REST be asked in a minute")
     key: SecretStr = Field(SecretStr(""), description="the feed's key; better in the environment than in a file")
     symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
     transport: str = Field(

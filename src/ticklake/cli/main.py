@@ -1,5 +1,6 @@
 """ticklake's command line. Verbs follow the path.
 
+    collect, backfill, simulate   the live feed, its history, and who plays both
     replay → land → build         one stage at a time
     run                           all of them, until Ctrl-C
     bars, gaps, query, ledger, status   what there is
@@ -23,6 +24,7 @@ from ticklake.errors import DiskFull, TicklakeError
 
 COMMANDS: Final = {
     "collect": "ticklake.cli.collect",
+    "backfill": "ticklake.cli.backfill",
     "simulate": "ticklake.cli.simulate",
     "replay": "ticklake.cli.path",
     "land": "ticklake.cli.path",

@@ -4,11 +4,11 @@ import csv
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -67,11 +67,19 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+class Show(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None:
+        """Say how much is done, and of how much, if that is another number now."""
+        ...
+
+
 @contextmanager
-def progress(description: str, *, unit: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(description: str, *, unit: str, total: int | None = None) -> Iterator[Show]:
     """Show a bar on stderr while the block runs; call what it gives with how much is done. Silent where nobody looks."""
     if not sys.stderr.isatty():
-        yield lambda _done: None
+        yield lambda _done, _total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -79,7 +87,7 @@ def progress(description: str, *, unit: str, total: int | None = None) -> Iterat
     columns = [SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.completed:>12,.0f} " + unit)]
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=total)
-        yield lambda done: bars.update(task, completed=done)
+        yield lambda done, total=None: bars.update(task, completed=done, total=total)
 
 
 def _print_table(result: QueryResult) -> None:

@@ -52,6 +52,7 @@ class _QuirkCommand(click.Command):
 @click.option("--symbols", type=click.IntRange(1, MOST_SYMBOLS), default=6, help="How many symbols trade.", show_default=True)
 @click.option("--date", metavar="YYYY-MM-DD", default="2025-11-18", help="Whose hours it has, half days too.", show_default=True)
 @click.option("--slots", type=click.IntRange(min=1), default=50, help="Symbols that a connection may subscribe to.", show_default=True)
+@click.option("--plan", type=click.Choice(("free", "premium")), default="free", help="What REST may be asked.", show_default=True)
 @click.option("--keys", type=click.IntRange(1, 100), default=1, help="Keys, each for one connection.", show_default=True)
 @click.option("--quirk", "--quirks", "quirks", multiple=True, metavar="NAME=CHANCE", help="What goes wrong, and how often: see below.")
 @click.option("--truth", type=click.File("wb", lazy=False), help="Where to write each trade, and whom it reached.")
@@ -68,6 +69,7 @@ def simulate(
     symbols: int,
     date: str,
     slots: int,
+    plan: str,
     keys: int,
     quirks: tuple[str, ...],
     truth: BinaryIO | None,
@@ -91,10 +93,12 @@ def simulate(
     with progress("market", unit="prints"):
         tape = _play(recordings, played, seed) if recordings else _make_up(lake, seed, prints, symbols, date, played)
     own_key = lake.settings.feed.key.get_secret_value()
-    plan = Plan(own_key or SIMULATED_KEY, slots, keys=tuple(f"{SIMULATED_KEY}-{number}" for number in range(2, keys + 1)))
-    exchange = Exchange(seed, plan=plan, clock=lake.clock, speed=speed, quirks=played, tape=tape)
+    more_keys = tuple(f"{SIMULATED_KEY}-{number}" for number in range(2, keys + 1))
+    granted = Plan(own_key or SIMULATED_KEY, slots, keys=more_keys, is_premium=plan == "premium")
+    exchange = Exchange(seed, plan=granted, clock=lake.clock, speed=speed, quirks=played, tape=tape)
+    exchange.rest.holidays = _list_holidays(lake)
     try:
-        asyncio.run(_simulate(exchange, port, _name_keys(plan, is_own=bool(own_key)), until_told=until_told, as_json=as_json))
+        asyncio.run(_simulate(exchange, port, _name_keys(granted, is_own=bool(own_key)), until_told=until_told, as_json=as_json))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -120,6 +124,7 @@ async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, unt
         click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(named)}{others}; in another terminal:", err=as_json)
         for key in keys:
             click.echo(f"  {key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}", err=as_json)
+        click.echo(f"it answers the vendor's REST too, at http://{HOST}:{taken}/api/v1", err=as_json)
         await stopping.wait()
 
 
@@ -171,6 +176,17 @@ def _read_hours(lake: "Lake", text: str) -> "Hours":
         return Hours(hours.pre_open_ms, hours.open_ms, hours.close_ms, hours.post_close_ms)
     opens = datetime.combine(day, exchange.pre_open_time, ZoneInfo(exchange.time_zone))
     return Hours(round(opens.timestamp() * 1000))
+
+
+def _list_holidays(lake: "Lake") -> dict[calendar_date, tuple[str, str]]:
+    """Give the days that are not like others, by the same calendar; it knows no names."""
+    from ticklake.audit.seeds import read_seeds
+
+    exchange = next(each for each in read_seeds(lake.seeds).exchanges if not each.symbol_suffix)
+    return {
+        day: ("Early close", f"{hours.open_time:%H:%M}-{hours.close_time:%H:%M}") if hours else ("Holiday", "")
+        for day, hours in exchange.exceptions.items()
+    }
 
 
 def _read_quirks(texts: tuple[str, ...]) -> "Quirks":

@@ -1,6 +1,6 @@
-"""What a source of frames is."""
+"""What a source of frames is, and who answers questions about the past."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -23,4 +23,12 @@ class FrameSource(Protocol):
 
     def records(self) -> Iterator[TimedRecord]:
         """Give each record once, control records included."""
+        ...
+
+
+class Vendor(Protocol):
+    """Who answers questions about the past, one at a time."""
+
+    def ask(self, path: str, parameters: Mapping[str, str | int]) -> bytes:
+        """Give an answer's JSON as it came; the same question may have another answer later."""
         ...

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +31,7 @@ from ticklake.contracts.ports import Clock
 from ticklake.feed.exchange.listener import PING, Listener
 from ticklake.feed.exchange.market_clock import NS_PER_MS, MarketClock
 from ticklake.feed.exchange.quirks import Quirks
+from ticklake.feed.exchange.rest import Rest, RestPlan, is_rest
 from ticklake.feed.exchange.tape import Tape, make_tape
 from ticklake.feed.exchange.trouble import ON_FRAMES, TOO_MANY_SYMBOLS, Dice
 from ticklake.feed.exchange.truth import Connection, Played, Told
@@ -66,6 +68,10 @@ class Plan(msgspec.Struct, frozen=True):
     """Attempts that are answered with 429 before the first one is let in."""
     keys: tuple[str, ...] = ()
     """More keys; each has a connection of its own, and a number: `key` is 1, these follow."""
+    is_premium: bool = False
+    """Whether REST tells candles, ticks and splits too."""
+    requests_per_minute: int = 60
+    """What REST answers at most, to each key."""
 
     def number_of(self, key: str) -> int:
         """Give a key's number from 1; 0 for one that is not known."""
@@ -101,6 +107,14 @@ class Exchange:
         self.attempts = 0
         self.finished = asyncio.Event()
         self.market_clock = MarketClock(clock, self._tape.first_ms * NS_PER_MS, speed)
+        self.rest = Rest(
+            chain.from_iterable(self._tape.frames),
+            symbols=self.symbols,
+            seed=seed,
+            plan=RestPlan((plan.key, *plan.keys), plan.is_premium, plan.requests_per_minute),
+            clock=clock,
+            market_clock=self.market_clock,
+        )
         self._seed = seed
         self._plan = plan
         self._clock = clock
@@ -145,7 +159,9 @@ class Exchange:
                         raise result
 
     async def _answer_door(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer an attempt, unless it is met by silence."""
+        """Answer an attempt, unless it is met by silence; what is no attempt is asked of REST."""
+        if is_rest(request):
+            return self.rest.answer(request)
         response = self._admit(connection, request)
         if response is not None:
             return response
