@@ -98,7 +98,7 @@ def live(lake: Lake, quirks: Quirks, *, hours: float) -> Told:
 
 def cut_tape(quirks: Quirks, hours: float) -> Tape:
     """Give the busiest hours of a made-up day."""
-    tape = make_tape(5, prints=30_000, quirks=quirks)
+    tape = make_tape(5, prints=60_000, quirks=quirks)
     first_ms = tape.first_ms + round(OPEN_HOURS * HOUR_MS)
     frames = [frame for frame in tape.frames if 0 <= frame[0].received_ms - first_ms < hours * HOUR_MS]
     return msgspec.structs.replace(tape, frames=frames, first_ms=first_ms)
@@ -140,7 +140,7 @@ def end_of(connection: Connection, hangs: dict[int, int]) -> int:
 
 def test_what_nobody_holds_lies_in_a_gap_with_its_cause_and_gaps_are_hardly_longer_than_what_was_lost(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "lake")
-    told = live(lake, BREAKS, hours=1.0 * DEPTH)
+    told = live(lake, BREAKS, hours=0.5 * DEPTH)
     gaps, hangs, lost = read_gaps(lake), hangs_of(told), find_lost(lake, told)
     assert {"drop", "close", "hang", "oversize", "truncate"} <= told.played.keys()
     assert len(lost) > 20
@@ -176,7 +176,7 @@ def measure_loss(gap: Gap, told: Told, hangs: dict[int, int]) -> int:
 
 def test_a_symbol_that_falls_silent_alone_is_asked_for_again_and_what_it_missed_is_a_gap(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "lake")
-    told = live(lake, Quirks(mute=0.001), hours=1.0 * DEPTH)
+    told = live(lake, Quirks(mute=0.01), hours=0.5 * DEPTH)
     gaps = read_gaps(lake)
     muted = {each.note for each in told.quirks if each.quirk == "mute"}
     lost = find_lost(lake, told)
