@@ -287,6 +287,20 @@ def test_a_connection_may_end_in_the_middle_of_the_day(quirk: str, ended: str, s
     assert any(not connections for connections in exchange.told.delivered)  # what was told in between
 
 
+def test_a_connection_that_hangs_still_answers_pings() -> None:
+    exchange = make_exchange(quirks=Quirks(hang=1), ping_seconds=0.05)
+
+    async def talk(port: int) -> None:
+        async with dial(port) as socket:
+            await wish(socket, "subscribe", *exchange.symbols)
+            await hear(socket, heard := Heard(), silence_seconds=0.5)
+            assert heard.ended == "silence"
+            assert sum(heard.trades().values()) == exchange.told.delivered.count(frozenset({1})) > 0
+            await (await socket.ping())
+
+    on_loopback(exchange, talk)
+
+
 def test_a_connection_may_end_after_so_many_minutes_of_the_market() -> None:
     exchange = make_exchange(quirks=Quirks(close_minutes=180))
     (heard,) = run_day(exchange)
