@@ -46,7 +46,7 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def is_in_time(self) -> bool:
         """Whether the client read as fast as the market meant to send."""
-        return self.sent.read_seconds <= self.sent.seconds_meant + LATE_SECONDS
+        return self.sent.is_whole and self.sent.read_seconds <= self.sent.seconds_meant + LATE_SECONDS
 
     @property
     def trades_a_second(self) -> float:

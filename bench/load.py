@@ -24,6 +24,7 @@ PRINTS: Final = 6
 """Trades that a frame tells."""
 
 BATCH_SECONDS: Final = 0.004
+HOPELESS_SECONDS: Final = 2.0
 SYMBOLS: Final = tuple(f"{first}{second}X" for first in "ABCDEFGHIJ" for second in "KLMNO")
 WEBSOCKET_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, PING, PONG = 0x81, 0x89, 0x8A
@@ -36,7 +37,9 @@ class Sent(msgspec.Struct):
 
     frames: int
     seconds_meant: float
-    """As the schedule has it."""
+    """As the schedule has it, to where it ended or was given up."""
+    is_whole: bool
+    """Whether the market sent all that it meant to; it gives up on a client that reads far too slowly."""
     read_seconds: float
     """From the first batch until the client had read everything."""
     latest_seconds: float
@@ -99,13 +102,17 @@ class Market:
         for _ in range(round(seconds / pause)):
             self._hear(due - time.monotonic())
             latest = max(latest, time.monotonic() - due)
+            if latest > HOPELESS_SECONDS:
+                break
             self._connection.sendall(self._make_batch(batch))
             due += pause
         awaited = self._pongs + 1
         self._connection.sendall(bytes((PING, 0)))
         while self._pongs < awaited:
             self._hear(0.01)
-        return Sent(self._number, due - started, time.monotonic() - started, latest, time.process_time() - before)
+        return Sent(
+            self._number, due - started, latest <= HOPELESS_SECONDS, time.monotonic() - started, latest, time.process_time() - before
+        )
 
     def _make_batch(self, frames: int) -> bytes:
         now_us = time.time_ns() // 1000
