@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test properties faults check mutation format seeds lock wheel clean
+.PHONY: help demo test properties faults bench check mutation format seeds lock wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ properties: $(READY) ## the properties of whole lakes, with four times the examp
 
 faults: $(READY) ## kill every stage, at each fault point and at random moments
 	@$(BIN)/pytest -n 2 tests/faults
+
+bench: $(READY) ## how fast each stage is, beside a peer: writes bench/RESULTS.md (eight minutes, on a machine that rests)
+	@$(BIN)/python -m bench --write
 
 check: $(READY) ## what CI checks: format, lint, types, layers, SQL, names of the house
 	$(BIN)/ruff format --check

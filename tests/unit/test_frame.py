@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ticklake.contracts.frame import RecordId, Stamp, format_control, format_frame, is_embeddable, read_record_id
+from ticklake.contracts.frame import MAX_DEPTH, RecordId, Stamp, format_control, format_frame, is_embeddable, read_record_id
 
 STAMP: Final = Stamp("finnhub", "a/0189dead-beef-7000-8000-000000000001", 41, 1_764_000_000_123_456_789)
 TRADE: Final = b'{"data":[{"c":["1","12"],"p":190.10,"s":"AAPL","t":1764000000123,"v":100}],"type":"trade"}'
@@ -22,6 +22,9 @@ EMBEDDABLE: Final = {
     "a text": '"Zürich \u2028 €"'.encode(),
     "duplicate keys": b'{"p":1,"p":2}',
     "nested": b"[" * 100 + b"]" * 100,
+    "nested as deeply as may be": b'[{"a":' * (MAX_DEPTH // 2) + b"1" + b"}]" * (MAX_DEPTH // 2),
+    "brackets in a text": b'["' + b"[{" * MAX_DEPTH + b'\\"[","' + b"[" * MAX_DEPTH + b'"]',
+    "many arrays side by side": b"[" + b"[]," * (2 * MAX_DEPTH) + b"[]]",
 }
 NOT_EMBEDDABLE: Final = {
     "nothing": b"",
@@ -43,6 +46,7 @@ NOT_EMBEDDABLE: Final = {
     "single quotes": b"{'p':1}",
     "a comment": b"{} // no",
     "a control character in a text": b'{"s":"\x01"}',
+    "nested deeper than may be, by one": b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
     "nested deeper than anybody can follow": b"[" * 100_000 + b"]" * 100_000,
 }
 
@@ -69,6 +73,16 @@ def test_what_is_not_json_on_one_line_stands_beside_a_null_frame(raw: bytes) -> 
     record = format_frame(STAMP, raw)
     assert b'"frame":null,"raw' in record
     assert read_back(record) == raw
+
+
+def test_how_deep_a_message_may_be_does_not_depend_on_who_asks() -> None:
+    deepest = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+
+    def ask(calls: int) -> bool:
+        return ask(calls - 1) if calls else is_embeddable(deepest)
+
+    assert ask(0)
+    assert ask(300)
 
 
 def test_text_stays_readable_and_only_bad_bytes_become_base64() -> None:

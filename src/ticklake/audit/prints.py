@@ -5,7 +5,7 @@ Order      a print's key is (traded_ms, received_ns, session, seq, print_index),
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,9 @@ PLACES_BEFORE: Final = 10
 """Places behind the point, and before it, of a decimal(18, 8)."""
 
 TIME_DIGITS: Final = 18
+TIME_UNIT: Final = Decimal("1e-8")
+"""Below half of it, a fraction of a millisecond is none."""
+
 YEAR_1990_MS: Final = 631_152_000_000
 FUTURE_MS: Final = 60_000
 
@@ -123,13 +126,22 @@ def judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
 
 
 def read_time(digits: str) -> int | None:
-    """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction."""
-    exact = Decimal(digits)
+    """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction that counts."""
+    exact = _read_number(digits)
     if exact == 0:
         return 0  # however many zeros it is written with
-    if exact.adjusted() >= TIME_DIGITS or exact != exact.to_integral_value():
+    if exact is None or exact.adjusted() >= TIME_DIGITS:
         return None
-    return int(exact)
+    rounded = exact.quantize(TIME_UNIT, ROUND_HALF_UP)
+    return int(rounded) if rounded == rounded.to_integral_value() else None
+
+
+def _read_number(digits: str) -> Decimal | None:
+    """Give what the digits say; None where the exponent itself has too many."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return None
 
 
 def read_codes(codes: Any) -> tuple[str, ...] | None:
@@ -153,9 +165,10 @@ class _UnitsOfDigits(dict[str, int | None]):
     """Digits to units of 1e-8, exact; None for what does not fit. A market repeats its prices."""
 
     def __missing__(self, digits: str) -> int | None:
-        value = Decimal(digits)
-        is_near = value == 0 or -PLACES <= value.adjusted() < PLACES_BEFORE  # else the fraction's terms would be huge
-        units = Fraction(value) * UNITS if is_near else None
+        value = _read_number(digits)
+        units = None
+        if value is not None and (value == 0 or -PLACES <= value.adjusted() < PLACES_BEFORE):  # else the fraction's terms would be huge
+            units = Fraction(value) * UNITS
         self[digits] = found = None if units is None or units.denominator != 1 else int(units)
         return found
 

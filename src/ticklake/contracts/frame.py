@@ -21,6 +21,9 @@ import msgspec
 MAX_FRAME_BYTES: Final = 1 << 20
 """A longer message is no frame: a source refuses it, so that a record always fits a line of the loader."""
 
+MAX_DEPTH: Final = 512
+"""Arrays and objects in one another: a deeper message is kept as text. A parser's own limit depends on who calls it, and from where."""
+
 NAME_PATTERN: Final = r"[A-Za-z0-9._-]{1,64}"
 SESSION_PATTERN: Final = r"[A-Za-z0-9._-]{1,64}/[0-9a-f-]{36}"
 ENVELOPE: Final = re.compile(
@@ -29,6 +32,8 @@ ENVELOPE: Final = re.compile(
     rb',"(?P<kind>frame|control)":(?P<body>.*)\}',
     re.DOTALL,
 )
+
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 _encode_json = msgspec.json.Encoder().encode
 _validate = msgspec.json.Decoder(msgspec.Raw).decode
@@ -70,8 +75,10 @@ def envelope_head(feed: str, session: str) -> bytes:
 
 
 def is_embeddable(raw: bytes) -> bool:
-    """Whether a message can stand in the envelope as it came: UTF-8 JSON without line breaks that validates."""
+    """Whether a message can stand in the envelope as it came: UTF-8 JSON without line breaks, not too deep, that validates."""
     if b"\n" in raw or b"\r" in raw:
+        return False
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _measure_depth(raw) > MAX_DEPTH:
         return False
     try:
         if not raw.isascii():
@@ -80,6 +87,18 @@ def is_embeddable(raw: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def _measure_depth(raw: bytes) -> int:
+    """Give how many arrays and objects stand in one another, at most; brackets in texts do not count."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(raw):
+        if bracket in {b"[", b"{"}:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in {b"]", b"}"}:
+            depth -= 1
+    return deepest
 
 
 def frame_body(raw: bytes) -> bytes:

@@ -31,6 +31,15 @@ AFTER_COMMIT: Final = FaultPoint("log.after_commit")
 SEGMENT_OPENED: Final = FaultPoint("log.segment_opened")
 SEGMENT_UNLINKED: Final = FaultPoint("log.segment_unlinked")
 
+INSERT_SIZES: Final = (256, 64, 16, 4, 1)
+"""How many records a statement inserts: few statements, since behind each another thread may take the interpreter for milliseconds."""
+
+_INSERTS: Final = {
+    size: f"insert into records values {','.join(f'(?1 + {place}, ?{place + 2})' for place in range(size))}"  # noqa: S608 — our own numbers
+    for size in INSERT_SIZES
+}
+"""The statements: the first record's offset, then the values."""
+
 _SCHEMA: Final = """
 create table if not exists segment (log_id text not null, first_offset integer not null);
 create table if not exists records (log_offset integer primary key, value blob not null);
@@ -88,7 +97,11 @@ class SqliteLogWriter:
             self._roll()
         first = self._next_offset
         try:
-            self._connection.executemany("insert into records values (?, ?)", enumerate(records, first))
+            done = 0
+            for size in INSERT_SIZES:
+                while len(records) - done >= size:
+                    self._connection.execute(_INSERTS[size], (first + done, *records[done : done + size]))
+                    done += size
             BEFORE_COMMIT.reach()
             self._connection.commit()
         except sqlite3.Error as error:
