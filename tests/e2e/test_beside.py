@@ -1,16 +1,26 @@
 """While `run` works, readers are answered; interrupted, it loses nothing and the next start goes on."""
 
+import asyncio
 import itertools
+import json
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
+from click.testing import CliRunner
+
+from tests.live_rig import KEY, make_exchange
 from tests.rig import (
+    Running,
     build,
     find_unbalanced,
     land,
@@ -25,7 +35,13 @@ from tests.rig import (
 )
 from ticklake.audit.ledger import balance
 from ticklake.cli.lake import Lake
-from ticklake.errors import QueryInvalid
+from ticklake.cli.live import LiveFeed, SharedWriter
+from ticklake.cli.main import cli
+from ticklake.cli.run import _find_live
+from ticklake.contracts.ports import Query
+from ticklake.errors import KeyRefused, QueryInvalid, SettingsInvalid
+from ticklake.feed.exchange.serve import Exchange
+from ticklake.locks import hold_stage
 
 ROWS: Final = 24_000
 ANSWER_SECONDS: Final = 10.0
@@ -133,3 +149,157 @@ def test_readers_are_answered_while_run_works_and_an_interrupted_run_is_gone_on_
     expected = {**read_gold(undisturbed), "trades": read_trades(undisturbed)}
     assert tell_difference(expected, {**read_gold(lake), "trades": read_trades(lake)}) == ""
     assert find_unbalanced(lake) == []
+
+
+TRADED: Final = "select symbol, traded_ms, price, size, conditions from silver.trades where feed = 'finnhub'"
+
+
+class Serving:
+    """An exchange at work in a thread of its own."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.url = ""
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Serve while the block runs."""
+        ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+        async def serve() -> None:
+            async with self._exchange.open("127.0.0.1", 0) as port:
+                self.url = f"ws://127.0.0.1:{port}"
+                ready.set()
+                await over.wait()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        try:
+            assert ready.wait(30)
+            yield
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            thread.join()
+            loop.close()
+
+    @property
+    def reached(self) -> Counter[tuple[object, ...]]:
+        """The trades that somebody received, as far as the exchange knows by now."""
+        told = self._exchange.told
+        return Counter(tuple(trade) for trade, connections in zip(list(told.trades), list(told.delivered), strict=False) if connections)
+
+
+def count_trades(query: Query) -> int:
+    """Give how many trades anyone can see."""
+    try:
+        return int(query("select count(*) from silver.trades").rows[0][0])
+    except QueryInvalid:
+        return 0
+
+
+def wait_for_trades(lake: Lake, running: Running, *, more_than: int) -> None:
+    """Ask a few times a second until the work of another process shows."""
+    for _ in running.moments():
+        if count_trades(lake.query) > more_than:
+            return
+    pytest.fail(f"it ended before that: {running.end()}")
+
+
+def test_run_collects_is_asked_meanwhile_and_the_next_run_goes_on_and_replays_beside(tmp_path: Path) -> None:
+    lake, recording = open_lake(tmp_path / "home"), write_recording(tmp_path / "tape.csv")
+    exchange = make_exchange(lake, prints=20_000, speed=57_600 / 120)
+    serving = Serving(exchange)
+    with serving.open():
+        environment = {
+            "TICKLAKE_FEED__KEY": KEY,
+            "TICKLAKE_FEED__URL": serving.url,
+            "TICKLAKE_FEED__SYMBOLS": json.dumps(exchange.symbols),
+            "TICKLAKE_LANDING__OBJECT_SECONDS": "1",
+        }
+        with start_ticklake(lake.home.root, "run", environment=environment) as running:
+            wait_for_trades(lake, running, more_than=0)
+            running.process.send_signal(signal.SIGINT)
+            code, said = running.end()
+        assert code == 0, running.seen
+        assert said.startswith("collected ")
+        first = Counter(lake.query(TRADED).rows)
+        with start_ticklake(lake.home.root, "run", str(recording), "--json", environment=environment) as running:
+            wait_for_trades(lake, running, more_than=first.total() + ROWS)
+            running.process.send_signal(signal.SIGTERM)
+            code, said = running.end()
+    assert code == 0, running.seen
+    counted = json.loads(said)
+    assert (counted["collected"]["connections"], counted["replayed"]) == (1, ROWS)
+    build(lake)
+
+    assert lake.query("select count(*) from silver.trades where feed = 'recording'").rows == [(ROWS,)]
+    trades = Counter(lake.query(TRADED).rows)
+    assert 0 < first.total() < trades.total()
+    assert not first - trades
+    assert not serving.reached - trades
+    assert not trades - Counter(tuple(trade) for trade in exchange.told.trades)
+    assert lake.query("select cause, count(*) from silver.feed_sessions where feed = 'finnhub' group by cause").rows == [("stopped", 2)]
+    assert find_unbalanced(lake) == []
+
+
+@pytest.fixture
+def set_feed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set what a lake would collect; what is not named stands at its default."""
+
+    def put(**settings: str) -> None:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"TICKLAKE_FEED__{name.upper()}", value)
+
+    return put
+
+
+def test_a_key_that_is_refused_ends_run_with_its_sentence(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    lake = open_lake(tmp_path / "home")
+    serving = Serving(make_exchange(lake, prints=100))
+    with serving.open():
+        set_feed(key="wrong", symbols='["AAPL"]')
+        done = CliRunner().invoke(cli, ["--home", str(lake.home.root), "run", "--url", serving.url])
+    assert isinstance(done.exception, KeyRefused)
+
+
+def test_run_without_symbols_says_how_to_name_some_and_goes_on(
+    tmp_path: Path, set_feed: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_feed(key=KEY)
+    assert _find_live(Lake.at(tmp_path), None, has_recordings=False) is None
+    assert 'TICKLAKE_FEED__SYMBOLS=\'["AAPL","MSFT"]\'' in capsys.readouterr().err
+
+
+def test_run_leaves_the_log_to_who_writes_it_already(
+    tmp_path: Path, set_feed: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_feed(key=KEY, symbols='["AAPL"]')
+    lake = Lake.at(tmp_path).open()
+    with hold_stage(lake.home.locks, "log"):
+        assert _find_live(lake, None, has_recordings=False) is None
+    assert "writes this home's log already" in capsys.readouterr().err
+    assert _find_live(lake, None, has_recordings=False) is not None
+
+
+def test_run_collects_where_a_key_or_a_simulators_address_is_set(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    assert LiveFeed.of(Lake.at(tmp_path), None) is None
+    assert LiveFeed.of(Lake.at(tmp_path), "ws://127.0.0.1:8765") is not None
+    with pytest.raises(SettingsInvalid, match=r"no key for the feed at ws\.example\.com"):
+        LiveFeed.of(Lake.at(tmp_path), "wss://ws.example.com")
+    set_feed(key=KEY)
+    assert LiveFeed.of(Lake.at(tmp_path), None) is not None
+    with pytest.raises(SettingsInvalid, match="no address of a socket"):
+        LiveFeed.of(Lake.at(tmp_path), "http://127.0.0.1:1")
+
+
+def test_a_feed_that_was_stopped_before_it_began_connects_to_nobody(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    set_feed(key=KEY, symbols='["AAPL"]')
+    lake = Lake.at(tmp_path).open()
+    live = LiveFeed.of(lake, "ws://127.0.0.1:1")
+    assert live is not None
+    live.stop()
+    log = SharedWriter(lake.open_log_writer())
+    live.collect(log)
+    log.close()
+    assert live.collected.connections == 0
+    assert lake.log.end_offset(0) == 0
