@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from tests.live_rig import KEY, make_exchange
 from tests.rig import (
-    Running,
+    Rows,
     build,
     find_unbalanced,
     land,
@@ -38,7 +38,6 @@ from ticklake.cli.lake import Lake
 from ticklake.cli.live import LiveFeed, SharedWriter
 from ticklake.cli.main import cli
 from ticklake.cli.run import _find_live
-from ticklake.contracts.ports import Query
 from ticklake.errors import KeyRefused, QueryInvalid, SettingsInvalid
 from ticklake.feed.exchange.serve import Exchange
 from ticklake.locks import hold_stage
@@ -50,7 +49,12 @@ COMMANDS: Final = (
     ("bars", "--interval", "1m", "--last", "1"),
     ("status", "--json"),
 )
-SMALL_BATCHES: Final = {"TICKLAKE_LANDING__OBJECT_RECORDS": "1500", "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "3000"}
+LIVE: Final = "select symbol, traded_ms, price, size, conditions from silver.trades where feed = 'finnhub'"
+SMALL_BATCHES: Final = {
+    "TICKLAKE_LANDING__OBJECT_RECORDS": "1500",
+    "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "3000",
+    "TICKLAKE_LANDING__OBJECT_SECONDS": "2",
+}
 
 
 class Reader:
@@ -62,10 +66,10 @@ class Reader:
         self.counts = [0]
 
     def ask(self) -> int:
-        """Ask for the number of trades; that there is no warehouse yet is an answer too."""
+        """Ask for the number of recorded trades; that there is no warehouse yet is an answer too."""
         started = time.monotonic()
         try:
-            self.counts.append(self._lake.query("select count(*) from silver.trades").rows[0][0])
+            self.counts.append(self._lake.query("select count(*) from silver.trades where feed = 'recording'").rows[0][0])
         except QueryInvalid:
             assert self.counts[-1] == 0
         self.waits.append(time.monotonic() - started)
@@ -111,47 +115,10 @@ class Terminal:
         assert command[0] != "status"
 
 
-def test_readers_are_answered_while_run_works_and_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
-    recording, home = write_recording(tmp_path / "tape.csv"), tmp_path / "home"
-    lake = open_lake(home, read_wait_seconds=ANSWER_SECONDS)
-    reader, terminal = Reader(lake), Terminal(home)
-
-    def anyone_sees_trades() -> bool:
-        terminal.type_next(is_built=False)
-        return reader.ask() > 0
-
-    with start_ticklake(home, "run", str(recording), environment=SMALL_BATCHES) as running:
-        wait_until(anyone_sees_trades, process=running.process)
-        running.process.send_signal(signal.SIGINT)
-        code, _ = running.end()
-    assert code == 0, running.seen
-    assert not [line for line in running.seen if "Traceback" in line]
-    assert 0 < reader.ask() < ROWS
-    assert find_unbalanced(lake) == []
-    assert balance(lake.log, lake.store, lake.query)[0].parts["pending"] == 0
-
-    with start_ticklake(home, "run", str(recording), "--until-done", environment=SMALL_BATCHES) as running:
-        for _ in running.moments():
-            reader.ask()
-            terminal.type_next(is_built=True)
-        code, _ = running.end()
-    assert code == 0, running.seen
-
-    assert max(reader.waits) < ANSWER_SECONDS
-    assert max(terminal.waits)[0] < ANSWER_SECONDS, max(terminal.waits)
-    assert {command for _, command in terminal.waits} == {name for name, *_ in COMMANDS}
-    assert reader.counts == sorted(reader.counts)
-    assert len(set(reader.counts)) >= 3  # it was asked while the work went on
-    undisturbed = open_lake(tmp_path / "undisturbed")
-    replay_files(undisturbed, recording)
-    land(undisturbed)
-    build(undisturbed)
-    expected = {**read_gold(undisturbed), "trades": read_trades(undisturbed)}
-    assert tell_difference(expected, {**read_gold(lake), "trades": read_trades(lake)}) == ""
-    assert find_unbalanced(lake) == []
-
-
-TRADED: Final = "select symbol, traded_ms, price, size, conditions from silver.trades where feed = 'finnhub'"
+def read_recorded(lake: Lake) -> dict[str, Rows]:
+    """Give gold and the trades, as far as they come from recordings."""
+    tables = {**read_gold(lake), "trades": read_trades(lake)}
+    return {name: [row for row in rows if row[0] == "recording"] for name, rows in tables.items()}
 
 
 class Serving:
@@ -183,61 +150,75 @@ class Serving:
             loop.close()
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What has to be set to collect all of it."""
+        return {"TICKLAKE_FEED__KEY": KEY, "TICKLAKE_FEED__URL": self.url, "TICKLAKE_FEED__SYMBOLS": json.dumps(self._exchange.symbols)}
+
+    @property
+    def told(self) -> Counter[tuple[object, ...]]:
+        """The trades that there were by now, whoever heard of them."""
+        return Counter(tuple(trade) for trade in self._exchange.told.trades)
+
+    @property
     def reached(self) -> Counter[tuple[object, ...]]:
         """The trades that somebody received, as far as the exchange knows by now."""
         told = self._exchange.told
         return Counter(tuple(trade) for trade, connections in zip(list(told.trades), list(told.delivered), strict=False) if connections)
 
 
-def count_trades(query: Query) -> int:
-    """Give how many trades anyone can see."""
-    try:
-        return int(query("select count(*) from silver.trades").rows[0][0])
-    except QueryInvalid:
-        return 0
+def test_run_answers_readers_while_it_collects_and_replays_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    recording, home = write_recording(tmp_path / "tape.csv"), tmp_path / "home"
+    lake = open_lake(home, read_wait_seconds=ANSWER_SECONDS)
+    reader, terminal = Reader(lake), Terminal(home)
+    serving = Serving(make_exchange(lake, prints=20_000, speed=57_600 / 200))
 
+    def anyone_sees_trades() -> bool:
+        terminal.type_next(is_built=False)
+        return reader.ask() > 0
 
-def wait_for_trades(lake: Lake, running: Running, *, more_than: int) -> None:
-    """Ask a few times a second until the work of another process shows."""
-    for _ in running.moments():
-        if count_trades(lake.query) > more_than:
-            return
-    pytest.fail(f"it ended before that: {running.end()}")
-
-
-def test_run_collects_is_asked_meanwhile_and_the_next_run_goes_on_and_replays_beside(tmp_path: Path) -> None:
-    lake, recording = open_lake(tmp_path / "home"), write_recording(tmp_path / "tape.csv")
-    exchange = make_exchange(lake, prints=20_000, speed=57_600 / 120)
-    serving = Serving(exchange)
     with serving.open():
-        environment = {
-            "TICKLAKE_FEED__KEY": KEY,
-            "TICKLAKE_FEED__URL": serving.url,
-            "TICKLAKE_FEED__SYMBOLS": json.dumps(exchange.symbols),
-            "TICKLAKE_LANDING__OBJECT_SECONDS": "1",
-        }
-        with start_ticklake(lake.home.root, "run", environment=environment) as running:
-            wait_for_trades(lake, running, more_than=0)
+        settings = {**SMALL_BATCHES, **serving.settings}
+        with start_ticklake(home, "run", str(recording), environment=settings) as running:
+            wait_until(anyone_sees_trades, process=running.process)
             running.process.send_signal(signal.SIGINT)
             code, said = running.end()
         assert code == 0, running.seen
         assert said.startswith("collected ")
-        first = Counter(lake.query(TRADED).rows)
-        with start_ticklake(lake.home.root, "run", str(recording), "--json", environment=environment) as running:
-            wait_for_trades(lake, running, more_than=first.total() + ROWS)
-            running.process.send_signal(signal.SIGTERM)
+        assert not [line for line in running.seen if "Traceback" in line], "\n".join(running.seen)
+        assert 0 < reader.ask() < ROWS
+        assert find_unbalanced(lake) == []
+        assert balance(lake.log, lake.store, lake.query)[0].parts["pending"] == 0
+        first = Counter(lake.query(LIVE).rows)
+
+        with start_ticklake(home, "run", str(recording), "--json", environment=settings) as running:
+            for _ in running.moments():
+                terminal.type_next(is_built=True)
+                if reader.ask() == ROWS and len(lake.query(LIVE).rows) > first.total():
+                    running.process.send_signal(signal.SIGTERM)
+                    break
             code, said = running.end()
-    assert code == 0, running.seen
+        assert code == 0, running.seen
     counted = json.loads(said)
     assert (counted["collected"]["connections"], counted["replayed"]) == (1, ROWS)
-    build(lake)
 
-    assert lake.query("select count(*) from silver.trades where feed = 'recording'").rows == [(ROWS,)]
-    trades = Counter(lake.query(TRADED).rows)
+    assert max(reader.waits) < ANSWER_SECONDS
+    assert max(terminal.waits)[0] < ANSWER_SECONDS, max(terminal.waits)
+    assert {command for _, command in terminal.waits} == {name for name, *_ in COMMANDS}
+    assert reader.counts == sorted(reader.counts)
+    assert len(set(reader.counts)) >= 3  # it was asked while the work went on
+    done = CliRunner().invoke(cli, ["--home", str(home), "run", "--until-done", "--json"])
+    assert json.loads(done.stdout)["collected"] is None
+    undisturbed = open_lake(tmp_path / "undisturbed")
+    replay_files(undisturbed, recording)
+    land(undisturbed)
+    build(undisturbed)
+    assert tell_difference(read_recorded(undisturbed), read_recorded(lake)) == ""
+
+    trades = Counter(lake.query(LIVE).rows)
     assert 0 < first.total() < trades.total()
     assert not first - trades
     assert not serving.reached - trades
-    assert not trades - Counter(tuple(trade) for trade in exchange.told.trades)
+    assert not trades - serving.told
     assert lake.query("select cause, count(*) from silver.feed_sessions where feed = 'finnhub' group by cause").rows == [("stopped", 2)]
     assert find_unbalanced(lake) == []
 

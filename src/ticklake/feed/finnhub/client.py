@@ -172,6 +172,7 @@ class FinnhubClient:
         self._recorder.open_session(host=self._host, server_date=offered)
         log_event(FEED_OPENED, host=self._host, session=self._recorder.session)
         watching = asyncio.gather(self._watch(socket), self._confirm(socket, self._symbols))
+        watching.add_done_callback(lambda done: done.cancelled() or done.exception())  # cancelled below: nobody else asks how it ended
         try:
             await self._subscribe(socket, self._symbols)
             while True:
