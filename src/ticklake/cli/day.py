@@ -125,7 +125,7 @@ class Day:
                 client.stop()
                 await collecting
         except OSError as error:
-            raise _refused(error.strerror or str(error)) from error
+            raise refused(error.strerror or str(error)) from error
         self.connections += client.connections
         self.attempts += client.attempts
 
@@ -173,10 +173,11 @@ def _quarantine(told: Told, played: Played) -> str:
 def _check_reached(client: FinnhubClient) -> None:
     """Do not try for ever to reach an exchange that is in this process."""
     if not client.connections and client.attempts >= MOST_ATTEMPTS:
-        raise _refused(f"nothing was reached in {client.attempts} attempts")
+        raise refused(f"nothing was reached in {client.attempts} attempts")
 
 
-def _refused(reason: str) -> LoopbackRefused:
+def refused(reason: str) -> LoopbackRefused:
+    """Give the error for a machine whose programs cannot talk to each other."""
     return LoopbackRefused(
         f"programs of this machine cannot talk to each other on {HOST}: {reason}",
         hint="the demo needs no other network than that: allow it here, or run the demo outside of the sandbox",
