@@ -6,6 +6,7 @@ Raises     SettingsInvalid: names the setting, its value, and every place that w
 """
 
 import os
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from ticklake.errors import SettingsInvalid
 PREFIX: Final = "TICKLAKE_"
 DELIMITER: Final = "__"
 FILE_NAME: Final = "ticklake.toml"
+MAY_HOLD_A_KEY: Final = frozenset({"feed.key", "feed.url"})
+"""Settings whose wrong values are not repeated: some write their key into the address."""
 
 
 class _Section(BaseModel):
@@ -61,6 +64,15 @@ class FeedSettings(_Section):
     symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
     slots: int = Field(50, ge=1, description="symbols that the plan lets one connection subscribe to")
     silence_seconds: float = Field(90.0, gt=0, description="seconds without any message after which a connection hangs")
+    symbol_silence_seconds: float = Field(
+        60.0, gt=0, description="seconds of silence that a symbol is granted in market hours, whatever its own rate"
+    )
+    rotation_seconds: float | None = Field(None, gt=0, description="seconds of a turn, where more symbols than slots take turns")
+    pinned_symbols: list[str] = Field([], description="symbols that keep their slots while the others take turns")
+    key_locks: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "ticklake-keys",
+        description="the folder in which the collectors of this host see which keys are in use",
+    )
     collector: str = Field("a", pattern=rf"^{NAME_PATTERN}$", description="the name of this collector; two side by side need two")
 
 
@@ -116,7 +128,7 @@ def read_settings(home: Path | None) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
         raise SettingsInvalid(
-            f"the setting {name} cannot be {'what it is' if name == 'feed.key' else repr(first.get('input'))}: {first['msg']}",
+            f"the setting {name} cannot be {'what it is' if name in MAY_HOLD_A_KEY else repr(first.get('input'))}: {first['msg']}",
             hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
         ) from error
 

@@ -4,15 +4,15 @@ import itertools
 from collections import Counter
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.integration.conftest import assert_said, run_cli
-from tests.live_rig import KEY, QUICK, controls, make_exchange, read_records, run_day
+from tests.live_rig import KEY, controls, make_exchange, read_records, run_day
 from tests.rig import build, find_unbalanced, land, verify_lake
 from ticklake.cli.lake import Lake
 from ticklake.errors import KeyRefused
 from ticklake.feed.exchange.quirks import Quirks
+from ticklake.feed.finnhub.client import Limits
 
 
 def test_trades_are_what_was_delivered_intact_whatever_the_exchange_does(lake: Lake) -> None:
@@ -84,7 +84,7 @@ def test_a_429_is_waited_for_and_tried_again(lake: Lake) -> None:
 
 def test_symbols_beyond_the_slots_are_named_and_the_rest_is_recorded(lake: Lake) -> None:
     exchange = make_exchange(lake, prints=1_000, slots=2)
-    run_day(lake, exchange, limits=msgspec.structs.replace(QUICK, slots=2))
+    run_day(lake, exchange, limits=Limits(slots=2))
     (subscribed,) = controls(lake, "subscribed")
     assert (subscribed["symbols"], subscribed["without_slot"]) == (exchange.symbols[:2], exchange.symbols[2:])
     assert not [record for record in read_records(lake) if (record.get("frame") or {}).get("type") == "error"]

@@ -1,9 +1,16 @@
-"""The live feed: collect from it."""
+"""The live feed: collect from it.
+
+Whoever collects beside other work takes `open_collector`, or `hold_feed_key` and `make_collector` where it has the log
+already: `asyncio.run(collector.client.collect())` may run in any thread, and is stopped from another by
+`loop.call_soon_threadsafe(collector.client.stop)`.
+"""
 
 import asyncio
 import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,7 +19,11 @@ from ticklake.cli.path import JSON
 
 if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
+    from ticklake.contracts.ports import LogWriter
     from ticklake.feed.finnhub.client import FinnhubClient
+    from ticklake.feed.finnhub.rates import IsTrading
+    from ticklake.feed.recorder import Recorder
+    from ticklake.settings import FeedSettings
 
 
 @click.command()
@@ -25,53 +36,144 @@ def collect(home: Path | None, symbols: tuple[str, ...], url: str | None, second
     """Record live trades into the log, every message as it comes, until Ctrl-C.
 
     The key stands in TICKLAKE_FEED__KEY. Connections that fall silent or break are replaced; each is a session, and
-    its end is recorded with its cause. In another terminal: ticklake run.
+    its end is recorded with its cause. Ctrl-C waits until all that came is durable; a second one does not. In another
+    terminal: ticklake run.
     """
     from ticklake.cli.lake import Lake
 
     lake = Lake.at(home).open()
-    counted = asyncio.run(_collect(lake, list(symbols) or lake.settings.feed.symbols, url or lake.settings.feed.url, seconds))
+    with progress("collect", unit="records") as show, open_collector(lake, symbols=symbols, url=url, on_commit=show) as collector:
+        asyncio.run(_collect(collector, seconds))
+        counted = collector.tally()
     if as_json:
         print_json(counted)
         return
+    if left_out := counted["without_slot"]:
+        click.echo(f"warning: {len(left_out)} symbols found no slot: {', '.join(left_out)}", err=True)
     click.echo(
         f"recorded {counted['frames']:,} messages in {counted['records']:,} records of {counted['connections']:,} connections;"
         " next: ticklake land"
     )
 
 
-async def _collect(lake: "Lake", symbols: list[str], url: str, seconds: float | None) -> dict[str, Any]:
+class Collector(NamedTuple):
+    """A client, and the recorder that it keeps with."""
+
+    client: "FinnhubClient"
+    recorder: "Recorder"
+
+    def tally(self) -> dict[str, Any]:
+        """Give what was done so far, and who found no slot. Raises DiskFull if something was given up."""
+        from ticklake.errors import DiskFull
+
+        if lost := self.recorder.pending:
+            raise DiskFull(
+                f"the log has no space left, and collect was ended: {lost:,} records were not durable and are lost",
+                hint="free some space; what is missing is a gap, see ticklake gaps",
+            )
+        return {
+            "frames": self.recorder.frames,
+            "records": self.recorder.records,
+            "connections": self.client.connections,
+            "attempts": self.client.attempts,
+            "without_slot": self.client.without_slot,
+        }
+
+
+@contextmanager
+def open_collector(
+    lake: "Lake", *, symbols: Sequence[str] = (), url: str | None = None, on_commit: Callable[[int], None] = lambda _: None
+) -> Iterator[Collector]:
+    """Build a client from the settings, in possession of the log's end and of the key, until the block ends.
+
+    Symbols and address stand in for the settings'. Raises SettingsInvalid, StageLocked.
+    """
     from ticklake.errors import SettingsInvalid
-    from ticklake.feed.finnhub.client import FEED, FinnhubClient, Limits
-    from ticklake.feed.recorder import Recorder
     from ticklake.locks import hold_stage
 
     settings = lake.settings.feed
-    key = settings.key.get_secret_value()
+    key, url = settings.key.get_secret_value(), url or settings.url
+    symbols = symbols or settings.symbols
     if not key:
         raise SettingsInvalid("there is no key for the feed", hint="set it: export TICKLAKE_FEED__KEY=…; without one: ticklake simulate")
-    if not symbols:
+    if not symbols and not settings.pinned_symbols:
         raise SettingsInvalid("there is nothing to subscribe to", hint="name symbols: ticklake collect AAPL MSFT, or set feed.symbols")
-    if not url.startswith(("ws://", "wss://")):
-        raise SettingsInvalid(f"{url!r} is no address of a socket", hint="such as wss://ws.finnhub.io or ws://127.0.0.1:8765")
-    with hold_stage(lake.home.locks, "log"), progress("collect", unit="records") as show:
+    with hold_stage(lake.home.locks, "log"), hold_feed_key(lake, url=url, key=key):
         log = lake.open_log_writer()
         try:
-            recorder = Recorder(log, feed=FEED, collector=settings.collector, clock=lake.clock, on_commit=show)
-            limits = Limits(slots=settings.slots, silence_seconds=settings.silence_seconds)
-            client = FinnhubClient(recorder, url=url, key=key, symbols=symbols, clock=lake.clock, limits=limits)
-            _stop_when_told(client, seconds)
-            await client.collect()
+            yield make_collector(lake, log, url=url, key=key, symbols=symbols, on_commit=on_commit)
         finally:
             log.close()
-    if left_out := symbols[settings.slots :]:
-        click.echo(f"warning: {len(left_out)} symbols found no slot: {', '.join(left_out)}", err=True)
-    return {"frames": recorder.frames, "records": recorder.records, "connections": client.connections, "attempts": client.attempts}
 
 
-def _stop_when_told(client: "FinnhubClient", seconds: float | None) -> None:
+@contextmanager
+def hold_feed_key(lake: "Lake", *, url: str, key: str) -> Iterator[None]:
+    """Be the only one on this host who collects with a key, until the block ends. Raises SettingsInvalid, StageLocked."""
+    from ticklake.feed.finnhub.client import read_host
+    from ticklake.locks import hold_key
+
+    with hold_key(lake.settings.feed.key_locks, server=read_host(url), key=key):
+        yield
+
+
+def make_collector(
+    lake: "Lake", log: "LogWriter", *, url: str, key: str, symbols: Sequence[str], on_commit: Callable[[int], None] = lambda _: None
+) -> Collector:
+    """Build a client from the settings, which writes into a log's end; the caller holds that, and the key."""
+    from ticklake.feed.finnhub.client import FEED, FinnhubClient
+    from ticklake.feed.recorder import Recorder
+
+    settings = lake.settings.feed
+    recorder = Recorder(log, feed=FEED, collector=settings.collector, clock=lake.clock, on_commit=on_commit)
+    client = FinnhubClient(
+        recorder,
+        url=url,
+        key=key,
+        symbols=symbols,
+        clock=lake.clock,
+        limits=_read_limits(settings),
+        is_trading=_read_hours(lake.seeds),
+    )
+    return Collector(client, recorder)
+
+
+def _read_limits(settings: "FeedSettings") -> Any:
+    from ticklake.feed.finnhub.client import Limits
+
+    return Limits(
+        slots=settings.slots,
+        silence_seconds=settings.silence_seconds,
+        symbol_silence_seconds=settings.symbol_silence_seconds,
+        rotation_seconds=settings.rotation_seconds,
+        pinned=tuple(settings.pinned_symbols),
+    )
+
+
+def _read_hours(seeds: Path) -> "IsTrading":
+    """Give when a symbol's silence is strange: in its exchange's regular session; round the clock if it has a venue."""
+    from ticklake.audit.calendar import BUCKET_MS, Calendars
+    from ticklake.audit.seeds import read_seeds
+
+    calendars = Calendars(read_seeds(seeds).exchanges)
+    bucket_ns = BUCKET_MS * 1_000_000
+
+    def is_trading(symbol: str, now_ns: int) -> bool:
+        return ":" in symbol or calendars.of(symbol).place(now_ns // bucket_ns)[1] == "regular"
+
+    return is_trading
+
+
+async def _collect(collector: Collector, seconds: float | None) -> None:
+    client = collector.client
+
+    def stop() -> None:
+        if client.is_stopping:
+            client.abandon()
+        client.stop()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, client.stop)
+        loop.add_signal_handler(number, stop)
     if seconds is not None:
         loop.call_later(seconds, client.stop)
+    await client.collect()

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ticklake import __version__
-from ticklake.contracts.ports import Query
+from ticklake.contracts.ports import Clock, Query
 from ticklake.home import Home
 from ticklake.landing.land import Cut, Lander
 from ticklake.log.sqlite import PARTITION, SqliteLog, SqliteLogWriter
@@ -42,7 +42,7 @@ class Lake:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.home)
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         start_logging(settings.log.level)
 
     @classmethod

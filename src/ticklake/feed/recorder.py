@@ -5,10 +5,12 @@
     commit    all that waits, every `COMMIT_SECONDS`, in another thread
 
 Time       `received_ns` is the clock's, and strictly increases within a session whatever the clock does
-Guarantee  what is kept is committed in order; a disk that is full loses nothing of it: it waits, and `is_stalled` says so
+Guarantee  what is kept is committed in order; a disk that is full loses nothing of it: it waits, and `is_stalled` says so.
+           What waits is bounded, by records and by bytes, if who reads heeds `has_room`
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import uuid
@@ -23,7 +25,8 @@ from ticklake.logs import LOG_STALLED, warn_event
 COMMIT_SECONDS: Final = 0.01
 RETRY_SECONDS: Final = 0.5
 MAX_PENDING: Final = 50_000
-"""Records that may wait for their commit; a reader that finds more has to wait itself."""
+MAX_PENDING_BYTES: Final = 32 << 20
+"""Records that may wait for their commit, and their size; a reader that finds more has to wait itself."""
 
 NS_PER_MS: Final = 1_000_000
 
@@ -52,13 +55,16 @@ class Recorder:
         self._clock = clock
         self._on_commit = on_commit
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._kept = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._given_up = asyncio.Event()
         self._head = b""
         self._seq = 0
         self._received_ns = 0
         self.session = ""
+        self.has_room = True
         self.is_stalled = False
         self.frames = 0
         self.records = 0
@@ -75,14 +81,27 @@ class Recorder:
         """End the connection, and say why."""
         self.control("session_closed", cause=cause, **fields)
 
-    def control(self, control_type: str, **fields: Any) -> None:
-        """Keep something that we say about the session."""
-        self._keep(format_control(Stamp(self._feed, self.session, *self._next()), {"type": control_type, **fields}))
+    def control(self, control_type: str, **fields: Any) -> int:
+        """Keep something that we say about the session; give its `received_ns`."""
+        seq, received_ns = self._next()
+        self._keep(format_control(Stamp(self._feed, self.session, seq, received_ns), {"type": control_type, **fields}))
+        return received_ns
 
-    def frame(self, raw: bytes) -> None:
-        """Keep one message as it came."""
+    def frame(self, raw: bytes) -> int:
+        """Keep one message as it came; give its `received_ns`."""
         self.frames += 1
-        self._keep(self._head % self._next() + frame_body(raw))
+        seq, received_ns = self._next()
+        self._keep(self._head % (seq, received_ns) + frame_body(raw))
+        return received_ns
+
+    def now_ns(self) -> int:
+        """Give the time that a record would bear now."""
+        return max(self._received_ns + 1, self._clock.now_ns())
+
+    @property
+    def pending(self) -> int:
+        """How many records are not durable yet."""
+        return len(self._pending)
 
     async def room(self) -> None:
         """Wait while too much waits for its commit: who reads a socket stops reading, and memory stays bounded."""
@@ -96,16 +115,21 @@ class Recorder:
             await self.commit()
 
     async def commit(self) -> None:
-        """Make durable what is kept by now; wait for a full disk to have room again."""
-        while self._pending:
+        """Make durable what is kept by now; wait for a full disk to have room again, unless that is given up."""
+        while self._pending and not (self.is_stalled and self._given_up.is_set()):
             try:
                 await self._append(self._pending)
             except DiskFull as error:
                 if not self.is_stalled:
                     warn_event(LOG_STALLED, reason=error.what)
                 self.is_stalled = True
-                await asyncio.sleep(RETRY_SECONDS)
-        self.is_stalled = False
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._given_up.wait(), RETRY_SECONDS)
+        self.is_stalled = bool(self._pending)
+
+    def give_up(self) -> None:
+        """Do not wait any longer for a full disk to have room: what is pending then is lost."""
+        self._given_up.set()
 
     async def _append(self, pending: list[bytes]) -> None:
         """Append a batch. It leaves the list only when it is durable; cancelled in the middle, it is waited for."""
@@ -116,26 +140,30 @@ class Recorder:
         except asyncio.CancelledError:
             await asyncio.wait([appending])
             if not appending.exception():
-                self._forget(len(batch))
+                self._forget(batch)
             raise
-        self._forget(len(batch))
+        self._forget(batch)
 
-    def _forget(self, durable: int) -> None:
-        del self._pending[:durable]
-        self.records += durable
+    def _forget(self, durable: list[bytes]) -> None:
+        del self._pending[: len(durable)]
+        self._pending_bytes -= sum(map(len, durable))
+        self.records += len(durable)
         self._on_commit(self.records)
-        if len(self._pending) < MAX_PENDING:
+        if len(self._pending) < MAX_PENDING and self._pending_bytes < MAX_PENDING_BYTES:
+            self.has_room = True
             self._room.set()
         if not self._pending:
             self._kept.clear()
 
     def _next(self) -> tuple[int, int]:
-        self._received_ns = max(self._received_ns + 1, self._clock.now_ns())
+        self._received_ns = self.now_ns()
         self._seq += 1
         return self._seq - 1, self._received_ns
 
     def _keep(self, record: bytes) -> None:
         self._pending.append(record)
+        self._pending_bytes += len(record)
         self._kept.set()
-        if len(self._pending) >= MAX_PENDING:
+        if self.has_room and (len(self._pending) >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES):
+            self.has_room = False
             self._room.clear()

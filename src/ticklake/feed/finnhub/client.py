@@ -1,89 +1,49 @@
-"""Finnhub's socket: connect, subscribe, and keep every message, until told to stop.
+"""Finnhub's socket: connect, keep every message, and connect again, until told to stop.
 
-    connect    one connection; the one before it is closed and done with
-    subscribe  every symbol; recorded as observed once two pings behind the wishes are answered, those without a slot are named
-    keep       each message as it came
-    heed       errors: a symbol that is refused is recorded as not observed
-    watch      silence, a full disk, and a heartbeat each second
+    connect    one connection; the one before it is closed and gone (see connection.py)
     wait       decorrelated jitter between attempts, or as long as a 429 asks for
 
-Guarantee  what can heal is tried for ever; what cannot (a key that is refused) stops at once
-Raises     KeyRefused, and what the log raises but DiskFull
+Time       the injected clock's, and the event loop's timers
+Guarantee  what can heal is tried for ever; what cannot (a key that is refused) stops at once; memory is bounded whatever
+           the server does: by the terms of a connection (ports.py) and by what may wait for its commit (recorder.py)
+Raises     SettingsInvalid, KeyRefused, and what the log raises but DiskFull
 """
 
 import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
-
 from ticklake.contracts.frame import MAX_FRAME_BYTES
 from ticklake.contracts.ports import Clock
-from ticklake.errors import KeyRefused
+from ticklake.errors import KeyRefused, SettingsInvalid
+from ticklake.feed.finnhub.connection import Connection, World
+from ticklake.feed.finnhub.limits import NS_PER_SECOND, Limits
+from ticklake.feed.finnhub.over_websockets import open_websocket
+from ticklake.feed.finnhub.ports import Socket, Terms, Transport, Unreachable
+from ticklake.feed.finnhub.rates import IsTrading, Rates
+from ticklake.feed.finnhub.slots import Slots
 from ticklake.feed.recorder import Recorder, jittered
-from ticklake.logs import (
-    FEED_CLOSED,
-    FEED_OPENED,
-    FEED_UNREACHABLE,
-    SYMBOL_REFUSED,
-    SYMBOLS_WITHOUT_SLOT,
-    log_event,
-    silent_logger,
-    warn_event,
-)
+from ticklake.logs import FEED_UNREACHABLE, SYMBOLS_WITHOUT_SLOT, warn_event
+
+__all__ = ["FEED", "FinnhubClient", "Limits"]
 
 FEED: Final = "finnhub"
 
 UNAUTHORIZED: Final = 401
 TOO_MANY_REQUESTS: Final = 429
-TOO_MANY_SYMBOLS: Final = "Subscribing to too many symbols"
-INVALID_SYMBOL: Final = "Invalid symbol "
-ERROR_BYTES: Final = 1_000
-"""No error is longer: a frame of trades need not be looked at twice."""
 
-MESSAGE_TOO_BIG: Final = 1009
-
-NS_PER_SECOND: Final = 1_000_000_000
 STEADY_SECONDS: Final = 10.0
 """A connection that stood this long was a good one: the next failure begins with the shortest wait again."""
-
-_SILENT: Final = silent_logger("feed.finnhub.socket")
-
-_encode = msgspec.json.Encoder().encode
-
-
-class _Said(msgspec.Struct):
-    type: str
-    msg: str = ""
-
-
-_decode = msgspec.json.Decoder(_Said).decode
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What a connection is held to, in seconds but for the slots."""
-
-    slots: int = 50
-    silence_seconds: float = 90.0
-    """A ping comes about once a minute, at night too: two that did not come are a connection that hangs."""
-    handshake_seconds: float = 10.0
-    close_seconds: float = 1.0
-    least_wait_seconds: float = 0.5
-    most_wait_seconds: float = 8.0
-    refusal_wait_seconds: float = 60.0
-    """The wait after a 429 that names none."""
-    heartbeat_seconds: float = 1.0
 
 
 class FinnhubClient:
     """One key's connection, and the next, and the next."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what it needs of the world is passed in, by name
         self,
         recorder: Recorder,
         *,
@@ -93,166 +53,129 @@ class FinnhubClient:
         clock: Clock,
         limits: Limits | None = None,
         chance: random.Random | None = None,
+        is_trading: IsTrading = lambda _symbol, _now_ns: False,
+        transport: Transport = open_websocket,
     ) -> None:
         self._recorder = recorder
         self._url = url.rstrip("/")
+        self._host = read_host(url)
         self._key = key
         self._limits = limits or Limits()
-        self._symbols, self._left_out = list(symbols[: self._limits.slots]), list(symbols[self._limits.slots :])
+        self._slots = Slots(symbols, slots=self._limits.slots, pinned=self._limits.pinned, rotation_seconds=self._limits.rotation_seconds)
+        self._rates = Rates(is_trading=is_trading, floor_seconds=self._limits.symbol_silence_seconds)
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 — jitter, not a secret
+        self._transport = transport
         self._stopping = asyncio.Event()
-        self._heard_ns = 0
-        self._ending = ""
-        self._refused: dict[str, str] = {}
         self.connections = 0
         self.attempts = 0
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    @property
+    def without_slot(self) -> list[str]:
+        """Who never gets a slot; nobody where all take turns."""
+        return [] if self._slots.takes_turns else self._slots.left_out
+
     def stop(self) -> None:
-        """End after the message in hand."""
+        """End after the message in hand, once all that came is durable; from another thread: `loop.call_soon_threadsafe`."""
+        self._stopping.set()
+
+    def abandon(self) -> None:
+        """Stop, and do not wait for a full disk either: the recorder's `pending` tells what is lost."""
+        self._recorder.give_up()
         self._stopping.set()
 
     async def collect(self) -> None:
         """Keep what comes until stopped. Raises KeyRefused."""
-        if self._left_out:
-            warn_event(SYMBOLS_WITHOUT_SLOT, symbols=self._left_out, slots=self._limits.slots)
+        if left_out := self._slots.left_out:
+            warn_event(SYMBOLS_WITHOUT_SLOT, symbols=left_out, slots=self._limits.slots, rotation_seconds=self._limits.rotation_seconds)
         committing = asyncio.create_task(self._recorder.commit_forever())
-        committing.add_done_callback(lambda _: self.stop())  # it ends by itself only where the log fails: raised below
-        waited = self._limits.least_wait_seconds
+        committing.add_done_callback(lambda _: self._stopping.set())  # it ends by itself only where the log fails: raised below
+        limits, waited = self._limits, self._limits.least_wait_seconds
+        world = World(self._recorder, self._slots, self._rates, self._clock, limits, self._stopping, self._host)
         try:
             while not self._stopping.is_set():
                 started_ns = self._clock.monotonic_ns()
-                asked_wait = await self._attempt()
+                asked_wait = await self._attempt(world)
                 if self._clock.monotonic_ns() - started_ns > STEADY_SECONDS * NS_PER_SECOND:
-                    waited = self._limits.least_wait_seconds
-                waited = jittered(waited, least=self._limits.least_wait_seconds, most=self._limits.most_wait_seconds, chance=self._chance)
-                await self._pause(waited if asked_wait is None else asked_wait + waited)
+                    waited = limits.least_wait_seconds
+                waited = jittered(waited, least=limits.least_wait_seconds, most=limits.most_wait_seconds, chance=self._chance)
+                await world.pause(waited if asked_wait is None else asked_wait + waited)
                 while self._recorder.is_stalled and not self._stopping.is_set():
-                    await self._pause(self._limits.least_wait_seconds)
+                    await world.pause(limits.least_wait_seconds)
         finally:
             committing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await committing
             await self._recorder.commit()
 
-    async def _attempt(self) -> float | None:
+    async def _attempt(self, world: World) -> float | None:
         """Stand one connection to its end; give how long the server asked to be left alone."""
         self.attempts += 1
         try:
-            async with connect(
-                f"{self._url}?token={quote(self._key, safe='')}",
-                logger=_SILENT,
-                compression=None,
-                max_size=MAX_FRAME_BYTES,
-                open_timeout=self._limits.handshake_seconds,
-                close_timeout=self._limits.close_seconds,
-            ) as socket:
-                await self._stand(socket)
-        except InvalidStatus as error:
-            return self._judge_refusal(error.response.status_code, error.response.headers.get("Retry-After", ""))
-        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage) as error:
-            warn_event(FEED_UNREACHABLE, host=self._host, reason=type(error).__name__)
+            socket = await self._open()
+        except Unreachable as unreachable:
+            return self._judge_refusal(unreachable)
+        if socket:
+            self.connections += 1
+            await Connection(socket, world).stand()
         return None
 
-    def _judge_refusal(self, status: int, retry_after: str) -> float | None:
-        if status == UNAUTHORIZED:
+    async def _open(self) -> Socket | None:
+        """Shake hands; give nothing if stopped meanwhile. Raises Unreachable."""
+        limits = self._limits
+        terms = Terms(MAX_FRAME_BYTES, limits.handshake_seconds, limits.close_seconds)
+        opening = asyncio.ensure_future(self._transport(f"{self._url}?token={quote(self._key, safe='')}", terms))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait({opening})
+        return None if opening.cancelled() else opening.result()
+
+    def _judge_refusal(self, refusal: Unreachable) -> float | None:
+        if refusal.status == UNAUTHORIZED:
             raise KeyRefused(
                 f"{self._host} refuses the key (401)", hint="set the right one: TICKLAKE_FEED__KEY=…; it is shown on finnhub.io/dashboard"
             )
-        warn_event(FEED_UNREACHABLE, host=self._host, reason=f"status {status}")
-        if status != TOO_MANY_REQUESTS:
+        warn_event(FEED_UNREACHABLE, host=self._host, reason=refusal.reason)
+        if refusal.status != TOO_MANY_REQUESTS:
             return None
-        return float(retry_after) if retry_after.isdigit() else self._limits.refusal_wait_seconds
-
-    async def _stand(self, socket: ClientConnection) -> None:
-        self.connections += 1
-        self._ending, detail = "", ""
-        self._heard_ns = self._clock.monotonic_ns()
-        offered = socket.response.headers.get("Date", "") if socket.response else ""
-        self._recorder.open_session(host=self._host, server_date=offered)
-        log_event(FEED_OPENED, host=self._host, session=self._recorder.session)
-        watching = asyncio.gather(self._watch(socket), self._confirm(socket, self._symbols))
-        watching.add_done_callback(lambda done: done.cancelled() or done.exception())  # cancelled below: nobody else asks how it ended
-        try:
-            await self._subscribe(socket, self._symbols)
-            while True:
-                raw = await socket.recv(decode=False)
-                self._heard_ns = self._clock.monotonic_ns()
-                self._recorder.frame(raw)
-                if len(raw) < ERROR_BYTES and b"error" in raw:
-                    self._heed(raw)
-                await self._recorder.room()
-        except ConnectionClosed as error:
-            self._ending = self._ending or _name_cause(error)
-            detail = str(error.sent.reason if error.sent and self._ending == "frame_too_large" else error)[:200]
-        finally:
-            watching.cancel()
-            self._recorder.close_session(self._ending or "interrupted", detail=detail)
-            log_event(FEED_CLOSED, session=self._recorder.session, cause=self._ending or "interrupted")
-
-    async def _subscribe(self, socket: ClientConnection, symbols: Sequence[str]) -> None:
-        """Ask for symbols."""
-        self._refused = {}
-        for symbol in symbols:
-            await socket.send(_encode({"type": "subscribe", "symbol": symbol}).decode())
-
-    async def _confirm(self, socket: ClientConnection, symbols: Sequence[str]) -> None:
-        """Record symbols as observed once two pings are answered, the second sent behind the first one's answer.
-
-        The vendor acknowledges no subscription, and a server answers a ping before it comes to the wishes in front of it.
-        """
-        with contextlib.suppress(ConnectionClosed):  # then nothing was observed
-            for _ in range(2):
-                await (await socket.ping())
-            granted = [symbol for symbol in symbols if symbol not in self._refused]
-            refused = [symbol for symbol, cause in self._refused.items() if cause == "no_slot"]
-            self._recorder.control("subscribed", symbols=granted, without_slot=[*refused, *self._left_out])
-
-    def _heed(self, raw: bytes) -> None:
-        """Record that a symbol is refused. Who has too many is not told which: wishes are granted in turn, so the last ones fail."""
-        try:
-            said = _decode(raw)
-        except (msgspec.DecodeError, RecursionError):
-            return  # no error of the vendor's; what it is, silver will say
-        if said.type != "error":
-            return
-        wished = [symbol for symbol in self._symbols if symbol not in self._refused]
-        if said.msg == TOO_MANY_SYMBOLS and wished:
-            symbol, cause = wished[-1], "no_slot"
-        elif (symbol := said.msg.removeprefix(INVALID_SYMBOL)) in wished:
-            cause = "invalid_symbol"
-        else:
-            return
-        self._refused[symbol] = cause
-        self._recorder.control("unsubscribed", symbols=[symbol], cause=cause)
-        warn_event(SYMBOL_REFUSED, symbol=symbol, cause=cause)
-
-    async def _watch(self, socket: ClientConnection) -> None:
-        """Tell the log each second that the connection stands; close it when it should not any longer."""
-        while not self._ending:
-            await self._pause(self._limits.heartbeat_seconds)
-            silent_ns = self._clock.monotonic_ns() - self._heard_ns
-            if self._stopping.is_set():
-                self._ending = "stopped"
-            elif self._recorder.is_stalled:
-                self._ending = "disk_full"
-            elif silent_ns > self._limits.silence_seconds * NS_PER_SECOND:
-                self._ending = "silence"
-            else:
-                self._recorder.control("heartbeat")
-        await socket.close()
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, or until stopped."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._url).netloc.rpartition("@")[2]
+        asked = read_retry_after(refusal.retry_after, self._clock.now_ns())
+        return self._limits.refusal_wait_seconds if asked is None else min(asked, self._limits.longest_refusal_seconds)
 
 
-def _name_cause(error: ConnectionClosed) -> str:
-    if error.sent and error.sent.code == MESSAGE_TOO_BIG:
-        return "frame_too_large"
-    return "closed_by_server" if error.rcvd else "connection_lost"
+def read_host(url: str) -> str:
+    """Give the host, and port if there is one, that a socket's address names; never what stands before an @.
+
+    Raises SettingsInvalid for what is no address of a socket, without telling it: some write their key into it.
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")  # what no name server could be asked for is a ValueError
+        is_socket = parts.scheme in {"ws", "wss"} and bool(host) and parts.port != 0
+    except ValueError:
+        is_socket = False
+    if not is_socket or parts.query or parts.fragment or "@" in parts.netloc:
+        raise SettingsInvalid(
+            "the address of the feed is no address of a socket without a key in it",
+            hint="such as wss://ws.finnhub.io or ws://127.0.0.1:8765",
+        )
+    return parts.netloc.lower()
+
+
+def read_retry_after(text: str, now_ns: int) -> float | None:
+    """Read a `Retry-After`, which is a number of seconds or a date; give seconds, None if it is neither."""
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_ns / NS_PER_SECOND)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
