@@ -8,6 +8,7 @@ Gives      the orders, each with its moment in milliseconds and how many prints 
 """
 
 from bisect import bisect
+from functools import lru_cache
 from itertools import accumulate
 from random import Random
 from typing import Final
@@ -25,7 +26,7 @@ RESUME_MS: Final = 3_000
 
 def arrive(hours: Hours, chance: Random, prints: int, *, is_continuous: bool, halt: range = range(0)) -> list[tuple[int, int]]:
     """Draw a day's orders of one listing."""
-    weights = list(accumulate(hours.weigh(is_continuous=is_continuous)))
+    weights = _curve(hours, is_continuous)
     if not weights[-1]:
         return []
     last_ms = hours.last_ms if is_continuous else hours.end_ms
@@ -51,3 +52,9 @@ def arrive(hours: Hours, chance: Random, prints: int, *, is_continuous: bool, ha
         left -= parts
     orders.sort()
     return orders
+
+
+@lru_cache(maxsize=8)
+def _curve(hours: Hours, is_continuous: bool) -> list[float]:
+    """Give the day's activity, minute by minute, summed up."""
+    return list(accumulate(hours.weigh(is_continuous=is_continuous)))

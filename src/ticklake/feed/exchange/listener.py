@@ -159,9 +159,9 @@ class Listener:
                     self._answered.clear()
                     await self._answered.wait()
 
-    async def leave(self) -> None:
+    async def leave(self, how: str) -> None:
         """Write down that the connection is over, and what it did not answer for."""
-        self._end_as(self._last_words or "left")
+        self._end_as(self._last_words or how)
         self._sending.cancel()
         await asyncio.wait([self._sending])
         for message in self._sent:

@@ -191,7 +191,7 @@ class Exchange:
             pass  # it went without a word: nothing that it did not answer was delivered
         finally:
             del self._listeners[listener.number]
-            await listener.leave()
+            await listener.leave("open" if self._closing.is_set() else "left")
             self._changed.set()
 
     def _seat(self, socket: ServerConnection, key: int) -> Listener:

@@ -16,7 +16,8 @@ unanswered   those that it was sent to intact, but that ended before they answer
 spoilt       those that it was sent to in a form that is not its own, and the reason for which that must be quarantined
 connection   counts from 1; 0 is all of them, or an attempt that was not let in
 key          the key's number in the plan, from 1, never the key; 0 is all of them
-ended        the quirk that ended it (close, drop, hang, second_connection, …), too_slow, left (by the listener) or open
+ended        the quirk that ended it (close, drop, hang, second_connection, …), too_slow, left (by the listener), or open when the
+             exchange itself ended
 """
 
 from collections.abc import Iterable, Iterator
@@ -78,7 +79,7 @@ class Told(msgspec.Struct):
     told_clock_ns: list[int] = []
     """The exchange clock's time at which each was told."""
     unanswered: dict[int, set[int]] = {}
-    """By trade, the connections that ended before they answered for it."""
+    """By trade, the connections that ended before they answered for it; for one that was told twice, the first may have been."""
     spoilt: dict[int, dict[int, str]] = {}
     """By trade, the connections on which it was sent spoilt, and the reason."""
     played: dict[str, int] = {}
@@ -136,8 +137,8 @@ def write_truth(told: Told, file: IO[bytes]) -> None:
             "told_clock_ns": told.told_clock_ns[number],
             "delivered": sorted(told.delivered[number]),
         }
-        if number in told.unanswered:
-            line["unanswered"] = sorted(told.unanswered[number] - told.delivered[number])
+        if unanswered := told.unanswered.get(number, NOBODY) - told.delivered[number]:
+            line["unanswered"] = sorted(unanswered)
         if number in told.spoilt:
             line["spoilt"] = {str(connection): reason for connection, reason in told.spoilt[number].items()}
         file.write(encode(line) + b"\n")
