@@ -50,6 +50,7 @@ COMMANDS: Final = (
     ("status", "--json"),
 )
 LIVE: Final = "select symbol, traded_ms, price, size, conditions from silver.trades where feed = 'finnhub'"
+COMMANDS_TYPED: Final = 8
 SMALL_BATCHES: Final = {
     "TICKLAKE_LANDING__OBJECT_RECORDS": "1000",
     "TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS": "2000",
@@ -193,7 +194,8 @@ def test_run_answers_readers_while_it_collects_and_replays_and_the_next_run_goes
 
         with start_ticklake(home, "run", str(recording), "--json", environment=settings) as running:
             for _ in running.moments():
-                terminal.type_next(is_built=True)
+                if len(terminal.waits) < COMMANDS_TYPED:
+                    terminal.type_next(is_built=True)
                 if reader.ask() == ROWS and len(lake.query(LIVE).rows) > first.total():
                     running.process.send_signal(signal.SIGTERM)
                     break
@@ -270,7 +272,7 @@ def test_run_collects_where_a_key_or_a_simulators_address_is_set(tmp_path: Path,
         LiveFeed.of(Lake.at(tmp_path), "wss://ws.example.com")
     set_feed(key=KEY)
     assert LiveFeed.of(Lake.at(tmp_path), None) is not None
-    with pytest.raises(SettingsInvalid, match="no address of a socket"):
+    with pytest.raises(SettingsInvalid, match="no address of a socket without a key in it"):
         LiveFeed.of(Lake.at(tmp_path), "http://127.0.0.1:1")
 
 
@@ -283,5 +285,5 @@ def test_a_feed_that_was_stopped_before_it_began_connects_to_nobody(tmp_path: Pa
     log = SharedWriter(lake.open_log_writer())
     live.collect(log)
     log.close()
-    assert live.collected.connections == 0
+    assert (live.tally() or {})["connections"] == 0
     assert lake.log.end_offset(0) == 0

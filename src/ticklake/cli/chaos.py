@@ -190,7 +190,7 @@ class _Chaos:
         def prepare() -> None:
             for name in [name for name in os.environ if name.startswith("TICKLAKE_")]:
                 del os.environ[name]
-            os.environ.update({**SETTINGS, "TICKLAKE_FEED__KEY": KEY})
+            os.environ.update({**SETTINGS, "TICKLAKE_FEED__KEY": KEY, "TICKLAKE_FEED__KEY_LOCKS": str(self._lake.home.root / "keys")})
             if point:
                 for module in (
                     "ticklake.landing.land",

@@ -3,36 +3,26 @@
     collect   until told to stop, from whatever thread
     stop      the session is closed with its cause, and what came is durable, before `collect` returns
 
-Raises     KeyRefused, and what the log raises but DiskFull, which is waited out
+Raises     KeyRefused, StageLocked where another process has the key, and what the log raises; a full disk is waited out,
+           and is DiskFull only where that was given up
 """
 
 import asyncio
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
-
-import msgspec
 
 from ticklake.cli.simulate import SIMULATED_KEY
 from ticklake.errors import SettingsInvalid
 
 if TYPE_CHECKING:
+    from ticklake.cli.collect import Collector
     from ticklake.cli.lake import Lake
     from ticklake.contracts.ports import LogWriter
-    from ticklake.feed.finnhub.client import FinnhubClient
-    from ticklake.feed.recorder import Recorder
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 EXAMPLE: Final = 'TICKLAKE_FEED__SYMBOLS=\'["AAPL","MSFT"]\''
-
-
-class Collected(msgspec.Struct):
-    """What was made durable of a feed."""
-
-    messages: int = 0
-    records: int = 0
-    connections: int = 0
 
 
 class SharedWriter:
@@ -56,16 +46,14 @@ class SharedWriter:
 class LiveFeed:
     """A feed that a lake is set to collect from."""
 
-    def __init__(self, lake: "Lake", url: str, key: str, symbols: Sequence[str]) -> None:
+    def __init__(self, lake: "Lake", url: str, key: str) -> None:
         self._lake = lake
         self._url = url
         self._key = key
-        self._symbols = list(symbols)
-        self._stopping = threading.Event()
         self._lock = threading.RLock()  # a signal may call `stop` in the middle of `stop`
+        self._is_stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: FinnhubClient | None = None
-        self._recorder: Recorder | None = None
+        self._collector: Collector | None = None
 
     @classmethod
     def of(cls, lake: "Lake", url: str | None) -> Self | None:
@@ -73,57 +61,55 @@ class LiveFeed:
 
         An exchange on this machine needs no key of yours.
         """
+        from ticklake.feed.finnhub.client import read_host
+
         settings = lake.settings.feed
         key = settings.key.get_secret_value()
-        is_set = bool(url) or settings.url != type(settings)().url
-        address = url or settings.url
-        if not (key or is_set):
+        if not (key or url or settings.url != type(settings)().url):
             return None
-        if not address.startswith(("ws://", "wss://")):
-            raise SettingsInvalid(f"{address!r} is no address of a socket", hint="such as wss://ws.finnhub.io or ws://127.0.0.1:8765")
+        address = url or settings.url
+        host = read_host(address)
         if not key and urlsplit(address).hostname not in LOOPBACK:
-            raise SettingsInvalid(
-                f"there is no key for the feed at {urlsplit(address).hostname}", hint="set it: export TICKLAKE_FEED__KEY=…"
-            )
-        return cls(lake, address, key or SIMULATED_KEY, settings.symbols)
+            raise SettingsInvalid(f"there is no key for the feed at {host}", hint="set it: export TICKLAKE_FEED__KEY=…")
+        return cls(lake, address, key or SIMULATED_KEY)
 
     @property
     def has_symbols(self) -> bool:
         """Whether there is anything to subscribe to."""
-        return bool(self._symbols)
+        settings = self._lake.settings.feed
+        return bool(settings.symbols or settings.pinned_symbols)
 
-    @property
-    def collected(self) -> Collected:
-        """What is durable by now."""
-        if self._client is None or self._recorder is None:
-            return Collected()
-        return Collected(self._recorder.frames, self._recorder.records, self._client.connections)
+    def tally(self) -> dict[str, Any] | None:
+        """Give what was done so far; None if it did not begin."""
+        return self._collector.tally() if self._collector else None
 
     def collect(self, log: "LogWriter") -> None:
-        """Record into a log until stopped; its loop is this thread's. Raises KeyRefused."""
-        asyncio.run(self._collect(log))
+        """Record into a log until stopped; its loop is this thread's. Raises KeyRefused, StageLocked, DiskFull if given up."""
+        from ticklake.cli.collect import hold_feed_key
 
-    def stop(self) -> None:
-        """Let `collect` end, from whatever thread, before or while it runs."""
+        with hold_feed_key(self._lake, url=self._url, key=self._key):
+            asyncio.run(self._collect(log))
+        self.tally()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Let `collect` end, from whatever thread, before or while it runs; `at_once` waits for no full disk."""
         with self._lock:
-            self._stopping.set()
-            if self._loop and self._client:
-                self._loop.call_soon_threadsafe(self._client.stop)
+            self._is_stopped = True
+            if self._loop and self._collector:
+                self._loop.call_soon_threadsafe(self._collector.client.stop)
+                if at_once:
+                    self._loop.call_soon_threadsafe(self._collector.client.abandon)
 
     async def _collect(self, log: "LogWriter") -> None:
-        from ticklake.feed.finnhub.client import FEED, FinnhubClient, Limits
-        from ticklake.feed.recorder import Recorder
+        from ticklake.cli.collect import make_collector
 
-        settings, clock = self._lake.settings.feed, self._lake.clock
-        limits = Limits(slots=settings.slots, silence_seconds=settings.silence_seconds)
-        recorder = Recorder(log, feed=FEED, collector=settings.collector, clock=clock)
-        client = FinnhubClient(recorder, url=self._url, key=self._key, symbols=self._symbols, clock=clock, limits=limits)
+        collector = make_collector(self._lake, log, url=self._url, key=self._key, symbols=self._lake.settings.feed.symbols)
         with self._lock:
-            self._loop, self._client, self._recorder = asyncio.get_running_loop(), client, recorder
-            if self._stopping.is_set():
-                client.stop()
+            self._loop, self._collector = asyncio.get_running_loop(), collector
+            if self._is_stopped:
+                collector.client.stop()
         try:
-            await client.collect()
+            await collector.client.collect()
         finally:
             with self._lock:
                 self._loop = None

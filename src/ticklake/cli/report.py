@@ -73,6 +73,7 @@ def print_next(home: Path, symbol: str) -> None:
     here = f"ticklake --home {shlex.quote(str(home))}"
     click.echo("\nWhat to type next")
     click.echo(f"  {here} bars {symbol} --interval 1d")
+    click.echo(f"  {here} gaps {symbol}")
     click.echo(f'  {here} query "select verdict, reason, count(*) as prints from silver.prints group by all"')  # noqa: S608 — to be read
     click.echo(f"  {here} status")
 

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ticklake.cli.path import JSON, RECORDINGS, SPEED
 
@@ -55,13 +54,11 @@ def run(home: Path | None, recordings: tuple[Path, ...], speed: float | None, as
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    collected = pipeline.live.collected if pipeline.live else None
+    collected = pipeline.live.tally() if pipeline.live else None
     if as_json:
-        print_json(
-            {"collected": msgspec.to_builtins(collected), "replayed": pipeline.replayed, "landed": pipeline.landed, "built": pipeline.built}
-        )
+        print_json({"collected": collected, "replayed": pipeline.replayed, "landed": pipeline.landed, "built": pipeline.built})
         return
-    first = f"collected {collected.messages:,} messages of {collected.connections:,} connections, " if collected else ""
+    first = f"collected {collected['frames']:,} messages of {collected['connections']:,} connections, " if collected else ""
     click.echo(f"{first}replayed {pipeline.replayed:,} prints, landed {pipeline.landed:,} records, built {pipeline.built:,} records")
 
 
@@ -95,11 +92,12 @@ class Pipeline:
         self._failure: Exception | None = None
         self.replayed = self.landed = self.built = 0
 
-    def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        """End after the work in hand."""
+    def stop(self, number: int = 0, _frame: FrameType | None = None) -> None:
+        """End after the work in hand; told so by a second signal, wait for no disk to have room again."""
+        is_second = bool(number) and self._stopping.is_set()
         self._stopping.set()
         if self.live:
-            self.live.stop()
+            self.live.stop(at_once=is_second)
 
     def run(self, recordings: tuple[Path, ...], speed: float | None, *, until_done: bool) -> None:
         """Work until stopped. Raises what a stage raised."""
