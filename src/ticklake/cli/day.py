@@ -56,7 +56,13 @@ QUIRKS: Final = Quirks(
 """What goes wrong: everything but disorder, since the open of a minute is the first to arrive of those of one millisecond."""
 
 LIMITS: Final = Limits(
-    silence_seconds=0.5, handshake_seconds=2.0, close_seconds=0.5, least_wait_seconds=0.02, most_wait_seconds=0.2, refusal_wait_seconds=0.1
+    silence_seconds=0.5,
+    handshake_seconds=2.0,
+    close_seconds=0.5,
+    least_wait_seconds=0.02,
+    most_wait_seconds=0.2,
+    refusal_wait_seconds=0.1,
+    heartbeat_seconds=0.1,
 )
 """A day that takes seconds has no patience."""
 

@@ -36,7 +36,7 @@ KEPT: Final = (MARKER, f"{STAGE}.lock")
 """What clearing leaves."""
 
 SEED: Final = 7
-PRINTS: Final = 100_000
+PRINTS: Final = 60_000
 MIN_PRINTS: Final = 2_000
 CHAOS_PRINTS: Final = 30_000
 CHART_SYMBOL: Final = "AAPL"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 88
 ZONE: Final = "America/New_York"
-BREAKS: Final = {"close": "goodbyes", "drop": "cut off", "hang": "fell silent", "oversize": "messages too large"}
-"""Quirks that end a connection, in words."""
+BREAKS: Final = {"close": "closed", "drop": "cut", "hang": "hanging", "oversize": "sent too large a message"}
+"""Quirks that end a connection, and what it was then."""
 
 
 def print_report(day: "Day", hops: "list[Hop]", comparisons: "list[Comparison]") -> None:
