@@ -40,12 +40,12 @@ CHILDREN_LOG: Final = "children.log"
 KILLS: Final = 3
 STOP_SECONDS: Final = 1.5
 PATIENCE_SECONDS: Final = 60.0
-BREAKS_SECONDS: Final = 20.0
+BREAKS_SECONDS: Final = 25.0
 ENOUGH: Final = 60
 """Records that show that a collector is at work."""
 
 MOST_RECORDS: Final = 5_000
-CLOSED: Final = re.compile(rb'"control":\{"type":"session_closed","cause":"(?P<cause>\w+)"')
+SESSION_OVER: Final = re.compile(rb'"control":\{"type":"session_closed","cause":"(?P<cause>\w+)"')
 LAND_POINTS: Final = ("landing.object_encoded", "store.object_linked")
 BUILD_POINTS: Final = (("load.before_commit", 1), ("build.node_finished", 12))
 SETTINGS: Final = {
@@ -91,6 +91,7 @@ class _Chaos:
         self._chance = random.Random(f"{seed}/chaos")  # noqa: S311 — moments, not secrets
         self._truth = lake.home.root / "truth.ndjson"
         self._kills_ns: list[int] = []
+        self._deaths = 0
         self.promises: list[Promise] = []
 
     def play(self) -> None:
@@ -112,7 +113,7 @@ class _Chaos:
         self._finish("land")
         self._kill_builders()
         with self._step("judge") as say:
-            self.promises += judge(self._lake, Burst(self._truth), self._kills_ns)
+            self.promises += judge(self._lake, Burst(self._truth), self._kills_ns, deaths=self._deaths)
             say("by the truth and by the ledger")
 
     def _kill_collector(self, collector: Child, port: int) -> Child:
@@ -121,6 +122,7 @@ class _Chaos:
                 self._wait_for_records(self._chance.randrange(ENOUGH, 3 * ENOUGH), collector)
                 self._kills_ns.append(self._lake.clock.now_ns())
                 collector.kill()
+                self._deaths += not SESSION_OVER.search(self._read_last())
                 collector = self._collect(port)
             self._wait_for_records(ENOUGH, collector)
             say(f"of the collector amid the burst, {KILLS} times")
@@ -240,23 +242,29 @@ class _Chaos:
         return grown
 
     def _count_records(self) -> int:
-        log = SqliteLog(self._lake.home.log)
-        try:
+        with self._open_log() as log:
             return log.end_offset(PARTITION)
-        finally:
-            log.close()
+
+    def _read_last(self) -> bytes:
+        with self._open_log() as log:
+            return log.read(PARTITION, log.end_offset(PARTITION) - 1, max_records=1)[0].value
 
     def _find_causes(self) -> set[str]:
         """Give the causes of the sessions that are over."""
+        found: set[str] = set()
+        with self._open_log() as log:
+            offset = 0
+            while records := log.read(PARTITION, offset, max_records=MOST_RECORDS):
+                found |= {match["cause"].decode() for record in records if (match := SESSION_OVER.search(record.value))}
+                offset = records[-1].offset + 1
+        return found
+
+    @contextmanager
+    def _open_log(self) -> Iterator[SqliteLog]:
+        """Read the log, and let go of it before the next child is forked."""
         log = SqliteLog(self._lake.home.log)
         try:
-            records = log.read(PARTITION, 0, max_records=MOST_RECORDS)
-            found, offset = set(), 0
-            while records:
-                found |= {match["cause"].decode() for record in records if (match := CLOSED.search(record.value))}
-                offset = records[-1].offset + 1
-                records = log.read(PARTITION, offset, max_records=MOST_RECORDS)
-            return found
+            yield log
         finally:
             log.close()
 

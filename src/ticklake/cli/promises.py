@@ -35,23 +35,23 @@ class Promise(msgspec.Struct, frozen=True):
     has_held: bool
 
 
-def judge(lake: "Lake", burst: "Burst", kills_ns: "Sequence[int]") -> "Iterator[Promise]":
-    """Judge what a play left, and what came of the collector's kills at these moments."""
+def judge(lake: "Lake", burst: "Burst", kills_ns: "Sequence[int]", *, deaths: int) -> "Iterator[Promise]":
+    """Judge what a play left, and what came of the collector's kills at these moments, so many of them within a session."""
     found = Counter(TrueTrade(*row) for row in lake.query(FOUND).rows)
     died = lake.query(DIED).rows[0][0]
     yield Promise(
         f"collect killed {len(kills_ns)} times amid trading",
-        "each kill shows as a session without an end; what was durable stays",
-        f"{died} such sessions; the longest time before a kill that is lost: {burst.longest_loss_ms(kills_ns, found):.0f} ms",
-        has_held=died == len(kills_ns),
+        "each kill within a session shows as one without an end, and what was durable stays",
+        f"{died} of {deaths}; lost are at most the last {burst.longest_loss_ms(kills_ns, found):.0f} ms before a kill",
+        has_held=died == deaths,
     )
     causes = Counter(dict(lake.query("select cause, count(*) from silver.feed_sessions group by cause").rows))
     played = {quirk: burst.ended[quirk] for quirk in BREAKS}
     yield Promise(
         "connections cut, hung, and sent 2 MiB",
-        "each break ends a session with its cause, but where the collector was dead, and is replaced",
+        "each break ends a session with its cause, but one that a dead collector does not see",
         ", ".join(f"{played[quirk]} {quirk}: {causes[cause]} {cause}" for quirk, cause in BREAKS.items()),
-        has_held=sum(causes[cause] for cause in BREAKS.values()) >= sum(played.values()) - len(kills_ns),
+        has_held=sum(causes[cause] for cause in BREAKS.values()) >= sum(played.values()) - len(kills_ns) - 1,
     )
     surplus = (found - burst.count()).total()
     yield Promise("all of it", "no trade is doubled or made up", f"{found.total():,} trades, {surplus} too many", has_held=not surplus)
