@@ -63,6 +63,7 @@ def test_collect_records_from_simulate_until_it_is_interrupted(tmp_path: Path, m
         (["--date", "2045-01-03"], ["1990", "2030", "2045"]),
         (["--date", "2025-12-25", "--symbols", "3"], ["closed on 2025-12-25", "round the clock"]),
         (["--symbols", "0"], ["--symbols"]),
+        (["trades.csv", "--date", "2025-11-28"], ["a date of its own", "--date"]),
     ],
 )
 def test_what_cannot_be_played_is_said(tmp_path: Path, words: list[str], said: list[str]) -> None:
@@ -106,13 +107,27 @@ def test_a_day_has_the_hours_of_the_exchange(tmp_path: Path, day: str, minutes: 
 
 def test_a_recording_is_told_to_whoever_listens_and_the_truth_beside(tmp_path: Path, recording: Path) -> None:
     truth = tmp_path / "truth.ndjson"
-    words = ("--port", "0", "--until-told", "--quirk", "truncate=0.1", "--quirk", "garbage=0.1", "--keys", "2", "--truth", str(truth))
+    words = (
+        "--port",
+        "0",
+        "--until-told",
+        "--quirk",
+        "truncate=0.1",
+        "--quirk",
+        "garbage=0.1",
+        "--keys",
+        "2",
+        "--truth",
+        str(truth),
+        "--json",
+    )
     with start_ticklake(tmp_path / "exchange", "simulate", str(recording), *words) as exchange:
-        assert exchange.process.stdout is not None
-        port = re.search(rb"ws://127.0.0.1:(\d+)", exchange.process.stdout.readline())
+        exchange.wait_for("TICKLAKE_FEED__KEY=simulated-2")
+        port = re.search(r"ws://127.0.0.1:(\d+)", "".join(exchange.seen))
         assert port is not None
         heard = asyncio.run(_hear_all(int(port[1]), "simulated-2"))
-        assert exchange.end()[0] == 0, exchange.seen
+        code, stdout = exchange.end()
+    assert code == 0, exchange.seen
     lines = [json.loads(line) for line in truth.read_text().splitlines()]
     trades = [line for line in lines if line["kind"] == "trade"]
     rows = [row.split(",") for row in recording.read_text().splitlines()[1:]]
@@ -121,6 +136,9 @@ def test_a_recording_is_told_to_whoever_listens_and_the_truth_beside(tmp_path: P
     assert Counter((each.symbol, each.traded_ms, each.price) for each in heard.trades().elements()) == delivered
     assert {reason for each in trades for reason in each.get("spoilt", {}).values()} == {"malformed"}
     assert {line["quirk"] for line in lines if line["kind"] == "quirk"} == {"truncate", "garbage"}
+    done = json.loads(stdout)
+    assert (done["told"], done["reached"]) == (len(trades), delivered.total())
+    assert done["connections"] == [{key: value for key, value in line.items() if key != "kind"} for line in lines[-1:]]
     ((key, ended),) = [(line["key"], line["ended"]) for line in lines if line["kind"] == "connection"]
     assert (key, ended) == (2, "open")  # when the exchange ended
     assert "simulated" not in truth.read_text()

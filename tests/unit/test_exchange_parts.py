@@ -167,3 +167,12 @@ def test_the_truth_is_a_file_of_lines_each_with_its_kind() -> None:
     assert lines[3]["trades"] == [1]
     assert lines[4]["ended"] == "drop"
     assert (told.played, list(told.reached())) == ({"truncate": 1}, [each.trade for each in prints[:2]])
+
+
+def test_what_collectors_hold_of_twins_is_the_most_that_one_of_them_heard() -> None:
+    told = Told(connections=[Connection(number, key, 1, 0, 0) for number, key in ((1, 1), (2, 2), (3, 1))])
+    one, two = (Trade(symbol, 4, Decimal(1), Decimal(1), "") for symbol in ("AAPL", "MSFT"))
+    told.tell([Print(5, number, "", trade) for number, trade in enumerate([one, one, one, two, two, two])], 50, 60)
+    for number, trades in ((1, [0, 3]), (2, [1, 3, 5]), (3, [1, 0])):
+        told.deliver(trades, number)
+    assert told.held() == {one: 2, two: 2}  # 0 and 1 by the first key, 3 and 5 by the second

@@ -4,14 +4,18 @@ import asyncio
 import errno
 import signal
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date as calendar_date
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
+from click.core import ParameterSource
 
-from ticklake.cli.path import SPEED
+from ticklake.cli.output import print_json, progress
+from ticklake.cli.path import JSON, SPEED
 
 if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
@@ -25,6 +29,8 @@ PORT: Final = 8765
 SIMULATED_KEY: Final = "simulated"
 SHOWN_SYMBOLS: Final = 10
 MOST_SYMBOLS: Final = 10_000
+MADE_UP: Final = ("prints", "symbols", "date")
+"""Options of a day that is made up."""
 
 
 class _QuirkCommand(click.Command):
@@ -44,28 +50,30 @@ class _QuirkCommand(click.Command):
 @click.option("--seed", type=click.IntRange(min=0), default=7, help="Another seed is another day.", show_default=True)
 @click.option("--prints", type=click.IntRange(min=100), default=150_000, help="About how many prints it has.", show_default=True)
 @click.option("--symbols", type=click.IntRange(1, MOST_SYMBOLS), default=6, help="How many symbols trade.", show_default=True)
-@click.option("--date", "day", metavar="YYYY-MM-DD", default="2025-11-18", help="Whose hours it has, half days too.", show_default=True)
+@click.option("--date", metavar="YYYY-MM-DD", default="2025-11-18", help="Whose hours it has, half days too.", show_default=True)
 @click.option("--slots", type=click.IntRange(min=1), default=50, help="Symbols that a connection may subscribe to.", show_default=True)
 @click.option("--keys", type=click.IntRange(1, 100), default=1, help="Keys, each for one connection.", show_default=True)
 @click.option("--quirk", "--quirks", "quirks", multiple=True, metavar="NAME=CHANCE", help="What goes wrong, and how often: see below.")
 @click.option("--truth", type=click.File("wb", lazy=False), help="Where to write each trade, and whom it reached.")
 @click.option("--until-told", is_flag=True, help="End by itself when the day is over.")
 @SPEED
-@click.pass_obj
+@JSON
+@click.pass_context
 def simulate(
-    home: Path | None,
+    context: click.Context,
     recordings: tuple[Path, ...],
     port: int,
     seed: int,
     prints: int,
     symbols: int,
-    day: str,
+    date: str,
     slots: int,
     keys: int,
     quirks: tuple[str, ...],
     truth: BinaryIO | None,
     until_told: bool,
     speed: float | None,
+    as_json: bool,
 ) -> None:
     """Play an exchange that speaks Finnhub's protocol, until Ctrl-C: a day that begins when somebody subscribes.
 
@@ -76,14 +84,17 @@ def simulate(
     from ticklake.feed.exchange.serve import Exchange, Plan
     from ticklake.feed.exchange.truth import write_truth
 
-    lake = Lake.at(home)
+    if recordings and (void := [name for name in MADE_UP if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]):
+        raise click.UsageError(f"a recording has a {void[0]} of its own: leave --{void[0]} out, or the recordings")
+    lake = Lake.at(context.obj)
     played = _read_quirks(quirks)
-    tape = _play(recordings, played, seed) if recordings else _make_up(lake, seed, prints, symbols, day, played)
+    with progress("market", unit="prints"):
+        tape = _play(recordings, played, seed) if recordings else _make_up(lake, seed, prints, symbols, date, played)
     own_key = lake.settings.feed.key.get_secret_value()
     plan = Plan(own_key or SIMULATED_KEY, slots, keys=tuple(f"{SIMULATED_KEY}-{number}" for number in range(2, keys + 1)))
     exchange = Exchange(seed, plan=plan, clock=lake.clock, speed=speed, quirks=played, tape=tape)
     try:
-        asyncio.run(_simulate(exchange, port, _name_keys(plan, is_own=bool(own_key)), until_told=until_told))
+        asyncio.run(_simulate(exchange, port, _name_keys(plan, is_own=bool(own_key)), until_told=until_told, as_json=as_json))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -91,10 +102,14 @@ def simulate(
     if truth:
         write_truth(exchange.told, truth)
     reached = sum(1 for _ in exchange.told.reached())
+    if as_json:
+        connections = [msgspec.structs.asdict(each) for each in exchange.told.connections]
+        print_json({"told": len(exchange.told.trades), "reached": reached, "played": exchange.told.played, "connections": connections})
+        return
     click.echo(f"told {len(exchange.told.trades):,} trades, {reached:,} reached somebody; quirks played: {exchange.told.played or 'none'}")
 
 
-async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, until_told: bool) -> None:
+async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, until_told: bool, as_json: bool) -> None:
     stopping = exchange.finished if until_told else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,9 +117,9 @@ async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, unt
     async with exchange.open(HOST, port) as taken:
         named, more = exchange.symbols[:SHOWN_SYMBOLS], len(exchange.symbols) - SHOWN_SYMBOLS
         others = f" and {more:,} more" if more > 0 else ""
-        click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(named)}{others}; in another terminal:")
+        click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(named)}{others}; in another terminal:", err=as_json)
         for key in keys:
-            click.echo(f"  {key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}")
+            click.echo(f"  {key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}", err=as_json)
         await stopping.wait()
 
 
@@ -145,7 +160,7 @@ def _read_hours(lake: "Lake", text: str) -> "Hours":
     exchange = next(each for each in read_seeds(lake.seeds).exchanges if not each.symbol_suffix)
     known = sorted(exchange.exceptions)
     try:
-        day = date.fromisoformat(text)
+        day = calendar_date.fromisoformat(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no date: write 2025-11-28", param_hint="--date") from error
     if not known[0].year <= day.year <= known[-1].year:

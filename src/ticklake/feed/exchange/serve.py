@@ -132,6 +132,7 @@ class Exchange:
             close_timeout=CLOSE_SECONDS,
         ) as server:
             working = [asyncio.create_task(work) for work in (self._tell_day(), self._ping_forever())]
+            working[0].add_done_callback(lambda _: self.finished.set())  # a day that fails is over too: raised below
             try:
                 yield _port_of(server)
             finally:
@@ -154,10 +155,10 @@ class Exchange:
         for quirk in drawn[:1]:
             self.told.play(Played(quirk, 0, key, self.market_clock.now_ns(), self._clock.now_ns(), []))
         if "deaf" in drawn:
-            await asyncio.wait(
-                [asyncio.ensure_future(connection.wait_closed()), asyncio.ensure_future(self._closing.wait())],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            waiting = [asyncio.ensure_future(each) for each in (connection.wait_closed(), self._closing.wait())]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for each in waiting:
+                each.cancel()
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return self._refuse(connection) if "refuse" in drawn else None
 

@@ -20,6 +20,7 @@ ended        the quirk that ended it (close, drop, hang, second_connection, …)
              exchange itself ended
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import IO, Final
@@ -92,6 +93,22 @@ class Told(msgspec.Struct):
     def reached(self) -> Iterator[Trade]:
         """Give the trades that reached anyone."""
         return (trade for trade, connections in zip(self.trades, self.delivered, strict=True) if connections)
+
+    def held(self) -> Counter[Trade]:
+        """Give the trades that collectors, one a key, can know of together.
+
+        Of equal trades that is the greatest number that any one key's connections heard: if one heard only the first
+        of two twins and another only the second, nobody can tell that they are two.
+        """
+        key_of = {each.number: each.key for each in self.connections}
+        by_key: dict[int, Counter[Trade]] = {key: Counter() for key in key_of.values()}
+        for trade, connections in zip(self.trades, self.delivered, strict=True):
+            for key in {key_of[connection] for connection in connections}:
+                by_key[key][trade] += 1
+        held: Counter[Trade] = Counter()
+        for each in by_key.values():
+            held |= each
+        return held
 
     def tell(self, prints: Iterable[Print], told_ns: int, told_clock_ns: int) -> range:
         """Add what is told now; give the ids."""

@@ -99,7 +99,7 @@ class _Walk:
         """Trade about so many prints: orders, each of several, and the auctions between them."""
         listing, hours, draw = self._listing, self._hours, self._draw
         orders = arrive(hours, self._chance, prints, is_continuous=listing.is_continuous, halt=halt)
-        if not listing.is_continuous and not hours.is_holiday:
+        if orders and not listing.is_continuous:
             orders += [(hours.open_ms + AUCTION_MS, 0), (hours.close_ms + AUCTION_MS, 0)]
             orders.sort()
         step = listing.volatility * (12 / max(1, len(orders))) ** 0.5
