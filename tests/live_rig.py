@@ -7,11 +7,14 @@ import asyncio
 import contextlib
 import gc
 import random
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -22,11 +25,16 @@ from ticklake.cli.lake import Lake
 from ticklake.contracts.ports import Clock
 from ticklake.feed.exchange.serve import Exchange, Plan
 from ticklake.feed.finnhub.client import FinnhubClient, Limits
+from ticklake.feed.finnhub.over_picows import open_picows
+from ticklake.feed.finnhub.over_websockets import open_websocket
 from ticklake.feed.recorder import Recorder
 from ticklake.locks import hold_stage
 from ticklake.logs import silent_logger
 
 KEY: Final = "canary-5f1d"
+TRANSPORTS: Final = pytest.mark.parametrize("transport", [open_websocket, open_picows], ids=["websockets", "picows"])
+"""What a socket does is the same over each library."""
+
 QUICK: Final = Limits(silence_seconds=0.4, least_wait_seconds=0.01, most_wait_seconds=0.05, heartbeat_seconds=0.05, close_seconds=0.2)
 """For a loop on real time."""
 
@@ -123,7 +131,14 @@ class Vendor:
     """
 
     def __init__(
-        self, clock: Clock, play: Play, *, admit: Admit | None = None, slots: int = 50, headers: Sequence[tuple[str, str]] = ()
+        self,
+        clock: Clock,
+        play: Play,
+        *,
+        admit: Admit | None = None,
+        slots: int = 50,
+        headers: Sequence[tuple[str, str]] = (),
+        certificate: Path | None = None,
     ) -> None:
         self.clock = clock
         self.opened: list[float] = []
@@ -134,7 +149,16 @@ class Vendor:
         self._play = play
         self._admit = admit
         self._headers = headers
+        self._tls = None
+        if certificate:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self._slots = slots
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it speaks wss."""
+        return self._tls is not None
 
     @property
     def now(self) -> float:
@@ -153,6 +177,7 @@ class Vendor:
             compression=None,
             ping_interval=None,
             close_timeout=1,
+            ssl=self._tls,
             logger=silent_logger("rig"),
         ) as server:
             yield next(iter(server.sockets)).getsockname()[1]
@@ -230,7 +255,7 @@ async def live(
     async with vendor.open() as port:
         client = FinnhubClient(
             recorder,
-            url=f"ws://127.0.0.1:{port}",
+            url=f"{'wss' if vendor.has_tls else 'ws'}://127.0.0.1:{port}",
             key=KEY,
             symbols=symbols,
             clock=clock,

@@ -62,6 +62,9 @@ class FeedSettings(_Section):
     url: str = Field("wss://ws.finnhub.io", pattern=r"^wss?://[^?#]+$", description="the feed's socket; a simulator's, to try it out")
     key: SecretStr = Field(SecretStr(""), description="the feed's key; better in the environment than in a file")
     symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
+    transport: str = Field(
+        "auto", pattern="^(auto|websockets|picows)$", description="the library that holds the socket; auto takes picows if it is installed"
+    )
     slots: int = Field(50, ge=1, description="symbols that the plan lets one connection subscribe to")
     silence_seconds: float = Field(90.0, gt=0, description="seconds without any message after which a connection hangs")
     symbol_silence_seconds: float = Field(

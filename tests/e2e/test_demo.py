@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.rig import open_lake, start_ticklake, untraced_environment
+from tests.rig import open_lake, start_ticklake
 from ticklake.audit.ledger import Hop
 from ticklake.audit.truth import Comparison
 from ticklake.cli import day
@@ -46,7 +46,7 @@ def chaos(home: Path, first: Result) -> subprocess.CompletedProcess[str]:
     """A demo that kills, in the home of the first: a process of its own, since it forks."""
     assert first.exit_code == 0
     command = [sys.executable, "-m", "ticklake.cli", "--home", str(home), "demo", "--chaos", "--prints", "8000", "--json"]
-    return subprocess.run(command, env=untraced_environment(), capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_the_demo_ends_well_and_shows_what_it_promises(first: Result) -> None:

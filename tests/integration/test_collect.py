@@ -1,9 +1,14 @@
 """`ticklake collect` as its users start it: one connection a key, a way out of a full disk."""
 
+import asyncio
+import os
+import queue
 import re
 import resource
 import signal
 import subprocess
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +17,9 @@ import pytest
 
 from tests.integration.conftest import assert_said, run_cli
 from tests.live_rig import KEY
-from tests.rig import Running, start_ticklake
+from tests.rig import Running, start_ticklake, utc_ms
+from ticklake.cli.collect import _read_hours, open_collector
+from ticklake.cli.lake import Lake
 from ticklake.errors import HomeUnwritable, SettingsInvalid, StageLocked
 from ticklake.feed.finnhub.client import read_host
 from ticklake.locks import hold_key, holder
@@ -72,6 +79,66 @@ def test_the_folder_of_keys_is_for_all_users_of_the_host(tmp_path: Path) -> None
     with pytest.raises(HomeUnwritable, match="cannot be used") as refused, hold_key(locks, server="a", key="one"):
         pytest.fail("a link was followed")
     assert "TICKLAKE_FEED__KEY_LOCKS" in refused.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_of_the_host_is_refused_and_has_its_turn_later() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as shared:
+        Path(shared).chmod(0o755)
+        locks = Path(shared) / "keys"
+        with hold_key(locks, server="a", key="one"):
+            assert try_as_nobody(locks) == "refused"
+        assert try_as_nobody(locks) == "held"
+
+
+def try_as_nobody(locks: Path) -> str:
+    """Take the key as another user, in another process; say how it went."""
+    child = os.fork()
+    if child == 0:
+        os.setuid(65_534)
+        try:
+            with hold_key(locks, server="a", key="one"):
+                os._exit(0)
+        except StageLocked:
+            os._exit(4)
+        finally:
+            os._exit(1)
+    return {0: "held", 4: "refused"}.get(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "failed")
+
+
+def test_a_collector_works_in_another_thread_and_is_stopped_from_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLAKE_FEED__KEY", KEY)
+    monkeypatch.setenv("TICKLAKE_FEED__KEY_LOCKS", str(tmp_path / "keys"))
+    started: queue.Queue[asyncio.AbstractEventLoop] = queue.Queue()
+    with open_collector(Lake.at(tmp_path / "home").open(), symbols=["AAPL"], url=NOWHERE) as collector:
+
+        async def work() -> None:
+            started.put(asyncio.get_running_loop())
+            await collector.client.collect()
+
+        thread = threading.Thread(target=asyncio.run, args=(work(),))
+        thread.start()
+        started.get(timeout=30).call_soon_threadsafe(collector.client.stop)
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+        assert collector.tally()["connections"] == 0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "moment", "expected"),
+    [
+        ("AAPL", "2025-11-18 15:00", True),
+        ("AAPL", "2025-11-18 14:25", False),
+        ("AAPL", "2025-11-18 21:00", False),
+        ("AAPL", "2025-11-27 16:00", False),
+        ("AAPL", "2025-11-22 16:00", False),
+        ("VOD.L", "2025-11-18 09:00", True),
+        ("VOD.L", "2025-11-18 17:00", False),
+        ("BINANCE:BTCUSDT", "2025-11-22 03:00", True),
+    ],
+)
+def test_silence_is_strange_in_the_regular_session_alone(lake: Lake, symbol: str, moment: str, *, expected: bool) -> None:
+    assert _read_hours(lake.seeds)(symbol, utc_ms(moment) * 1_000_000) is expected
 
 
 def test_a_second_ctrl_c_does_not_wait_for_a_full_disk_and_tells_what_is_lost(tmp_path: Path) -> None:

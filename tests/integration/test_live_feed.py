@@ -17,7 +17,7 @@ from ticklake.feed.finnhub.client import Limits
 
 def test_trades_are_what_was_delivered_intact_whatever_the_exchange_does(lake: Lake) -> None:
     quirks = Quirks(garbage=0.02, unknown=0.02, oversize=0.003, close=0.004, drop=0.004, hang=0.002)
-    exchange = make_exchange(lake, quirks=quirks, prints=12_000)
+    exchange = make_exchange(lake, quirks=quirks, prints=10_000)
     client = run_day(lake, exchange)
     land(lake)
     build(lake)

@@ -13,11 +13,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tests.live_rig import KEY, Forgetful, Story, Vendor, live, traced_memory, trade
+from tests.live_rig import KEY, TRANSPORTS, Forgetful, Story, Vendor, live, traced_memory, trade
 from tests.simulated_time import START_NS, SimulatedClock, run_simulated
 from ticklake.errors import KeyRefused
 from ticklake.feed.finnhub.client import FinnhubClient, Limits, read_retry_after
 from ticklake.feed.finnhub.connection import clock_offset_ms
+from ticklake.feed.finnhub.ports import Transport
 from ticklake.feed.recorder import Recorder
 
 MIB = 1 << 20
@@ -40,7 +41,7 @@ def test_a_storm_of_resets_leaves_memory_flat_and_attempts_few_and_all_symbols_c
             standing.add(socket)
             try:
                 while True:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.1)
                     if vendor.symbols:
                         await socket.send(trade(*vendor.symbols))
             finally:
@@ -113,7 +114,10 @@ def test_a_server_that_refuses_for_an_hour_is_tried_again_until_it_does_not_with
 
 
 @pytest.mark.parametrize("how", ["nobody listens", "no name server answers, as a loop pretends"])
-def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@TRANSPORTS
+def test_a_server_that_is_not_there_for_an_hour_is_tried_again_until_it_is(
+    how: str, monkeypatch: pytest.MonkeyPatch, transport: Transport
+) -> None:
     async def run(clock: SimulatedClock) -> tuple[FinnhubClient, float]:
         loop = asyncio.get_running_loop()
         with sockets.socket() as probe:
@@ -122,16 +126,16 @@ def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(how: st
         host = "127.0.0.1" if how == "nobody listens" else "feed.invalid"
 
         async def look_up(_host: Any, port: Any, **_options: Any) -> Any:
-            if clock.monotonic_ns() < 7_200 * 10**9:
+            if clock.monotonic_ns() < 3_600 * 10**9:
                 raise sockets.gaierror(sockets.EAI_AGAIN, "Temporary failure in name resolution")
             return [(sockets.AF_INET, sockets.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
         if host == "feed.invalid":
             monkeypatch.setattr(loop, "getaddrinfo", look_up)
         recorder = Recorder(Forgetful(), feed="finnhub", collector="rig", clock=clock)
-        client = FinnhubClient(recorder, url=f"ws://{host}:{port}", key=KEY, symbols=["AAPL"], clock=clock)
+        client = FinnhubClient(recorder, url=f"ws://{host}:{port}", key=KEY, symbols=["AAPL"], clock=clock, transport=transport)
         collecting = asyncio.create_task(client.collect())
-        await asyncio.sleep(7_200)
+        await asyncio.sleep(3_600)
         opened: list[float] = []
 
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,13 +151,16 @@ def test_a_server_that_is_not_there_for_hours_is_tried_again_until_it_is(how: st
         return client, opened[0]
 
     client, opened = run_simulated(run)
-    assert 7_200 / 8.1 < client.attempts < 7_200 / 0.5
-    assert opened < 7_200 + 8.1
+    assert 3_600 / 8.1 < client.attempts < 3_600 / 0.5
+    assert opened < 3_600 + 8.1
 
 
-def test_a_429_is_left_alone_for_as_long_as_it_asks_with_a_log_that_forgets() -> None:
+@TRANSPORTS
+def test_a_429_is_left_alone_for_as_long_as_it_asks_with_a_log_that_forgets(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> Story:
-        return await heal(clock, Vendor(clock, stay, admit=refuse(HTTPStatus.TOO_MANY_REQUESTS, Retry_After="120")), after=600)
+        return await heal(
+            clock, Vendor(clock, stay, admit=refuse(HTTPStatus.TOO_MANY_REQUESTS, Retry_After="120")), after=600, transport=transport
+        )
 
     story: Story = run_simulated(run)
     gaps = [later - earlier for earlier, later in itertools.pairwise(story.vendor.attempts)]
@@ -190,12 +197,13 @@ def test_a_429_that_asks_for_a_year_is_granted_an_hour_with_a_log_that_forgets()
     assert gaps == [pytest.approx(3_600, abs=9)] * 2
 
 
-def test_a_handshake_that_hangs_is_given_up_and_a_stop_does_not_wait_for_it_with_a_log_that_forgets() -> None:
+@TRANSPORTS
+def test_a_handshake_that_hangs_is_given_up_and_a_stop_does_not_wait_for_it_with_a_log_that_forgets(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> tuple[Story, float]:
         async def hang(_vendor: Vendor, _socket: ServerConnection, _request: Request) -> None:
             await asyncio.sleep(1_000)
 
-        story = await live(clock, Vendor(clock, stay, admit=hang), seconds=61, log=Forgetful())
+        story = await live(clock, Vendor(clock, stay, admit=hang), seconds=61, log=Forgetful(), transport=transport)
         return story, clock.monotonic_ns() / 1e9
 
     story, ended = run_simulated(run)
@@ -205,18 +213,19 @@ def test_a_handshake_that_hangs_is_given_up_and_a_stop_does_not_wait_for_it_with
     assert ended < 62
 
 
-def test_a_key_that_is_refused_after_hours_of_service_stops_at_once_with_a_log_that_forgets() -> None:
+@TRANSPORTS
+def test_a_key_that_is_refused_after_service_stops_at_once_with_a_log_that_forgets(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> list[float]:
         async def admit(vendor: Vendor, socket: ServerConnection, request: Request) -> Response | None:
-            return await refuse(HTTPStatus.UNAUTHORIZED)(vendor, socket, request) if vendor.now > 3_600 else None
+            return await refuse(HTTPStatus.UNAUTHORIZED)(vendor, socket, request) if vendor.now > 1_200 else None
 
-        async def close_each_half_hour(_vendor: Vendor, socket: ServerConnection) -> None:
-            await asyncio.sleep(1_800)
+        async def close_each_ten_minutes(_vendor: Vendor, socket: ServerConnection) -> None:
+            await asyncio.sleep(600)
             await socket.close()
 
-        vendor = Vendor(clock, close_each_half_hour, admit=admit)
+        vendor = Vendor(clock, close_each_ten_minutes, admit=admit)
         with pytest.raises(KeyRefused, match="401"):
-            await live(clock, vendor, seconds=9_000, log=Forgetful(), limits=Limits(silence_seconds=4_000))
+            await live(clock, vendor, seconds=3_000, log=Forgetful(), limits=Limits(silence_seconds=1_000), transport=transport)
         return vendor.attempts
 
     attempts = run_simulated(run)
@@ -236,7 +245,10 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forgets(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+@TRANSPORTS
+def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forgets(
+    answer: bytes, caplog: pytest.LogCaptureFixture, transport: Transport
+) -> None:
     caplog.set_level("DEBUG")
 
     async def run(clock: SimulatedClock) -> FinnhubClient:
@@ -251,7 +263,7 @@ def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forge
         recorder = Recorder(Forgetful(), feed="finnhub", collector="rig", clock=clock)
         async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            client = FinnhubClient(recorder, url=f"ws://127.0.0.1:{port}", key=KEY, symbols=["AAPL"], clock=clock)
+            client = FinnhubClient(recorder, url=f"ws://127.0.0.1:{port}", key=KEY, symbols=["AAPL"], clock=clock, transport=transport)
             collecting = asyncio.create_task(client.collect())
             await asyncio.sleep(60)
             assert not collecting.done()
@@ -265,10 +277,11 @@ def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forge
     assert KEY not in caplog.text
 
 
-def test_headers_that_come_twice_or_are_no_text_do_no_harm_with_a_log_in_memory() -> None:
+@TRANSPORTS
+def test_headers_that_come_twice_or_are_no_text_do_no_harm_with_a_log_in_memory(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> Story:
         headers = [("Date", "Wed, 19 Nov 2025 14:00:07 GMT"), ("Date", "yesterday")]
-        return await live(clock, Vendor(clock, stay, headers=headers), seconds=2)
+        return await live(clock, Vendor(clock, stay, headers=headers), seconds=2, transport=transport)
 
     story: Story = run_simulated(run)
     (opened,) = story.controls("session_opened")

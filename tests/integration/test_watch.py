@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.live_rig import Play, Story, Vendor, live, trade
+from tests.live_rig import TRANSPORTS, Play, Story, Vendor, live, trade
 from tests.simulated_time import SimulatedClock, run_simulated
 from ticklake.feed.finnhub.client import Limits
+from ticklake.feed.finnhub.ports import Transport
 
 PING = '{"type":"ping"}'
 
@@ -46,11 +47,12 @@ async def ping_each_minute(_vendor: Vendor, socket: ServerConnection) -> None:
         await socket.send(PING)
 
 
-def test_a_hang_is_noticed_within_its_limit_and_all_symbols_are_back_with_a_log_in_memory() -> None:
+@TRANSPORTS
+def test_a_hang_is_noticed_within_its_limit_and_all_symbols_are_back_with_a_log_in_memory(transport: Transport) -> None:
     async def hang(vendor: Vendor, socket: ServerConnection) -> None:
         await trade_each_second(vendor, socket, until=30 if len(vendor.opened) == 1 else 1e9)
 
-    story = collect_from(hang, seconds=200)
+    story = collect_from(hang, seconds=200, transport=transport)
     (closed, stopped) = story.controls("session_closed")
     assert (closed["cause"], stopped["cause"]) == ("silence", "stopped")
     assert closed["at"] == pytest.approx(30 + 90, abs=0.1)
@@ -70,22 +72,24 @@ def test_a_dead_market_at_night_causes_no_reconnect_and_no_question_with_a_log_i
     assert [each["cause"] for each in story.controls("session_closed")] == ["stopped"]
 
 
-def test_a_line_that_is_dead_is_noticed_by_a_ping_without_an_answer_with_a_log_in_memory() -> None:
+@TRANSPORTS
+def test_a_line_that_is_dead_is_noticed_by_a_ping_without_an_answer_with_a_log_in_memory(transport: Transport) -> None:
     async def freeze(vendor: Vendor, socket: ServerConnection) -> None:
         await asyncio.sleep(5)
         if len(vendor.opened) == 1:
             socket.transport.pause_reading()
         await trade_each_second(vendor, socket)  # it goes on sending: only our words are lost
 
-    story = collect_from(freeze, seconds=60)
+    story = collect_from(freeze, seconds=60, transport=transport)
     closed = story.controls("session_closed")[0]
     assert (closed["cause"], closed["detail"]) == ("connection_lost", "a ping was not answered")
     assert closed["at"] <= 2 * Limits().ping_seconds + Limits().close_seconds + 0.1
     assert story.client.connections == 2
 
 
-def test_wishes_are_recorded_before_they_are_sent_and_as_granted_after_with_a_log_in_memory() -> None:
-    story = collect_from(trade_each_second, seconds=5)
+@TRANSPORTS
+def test_wishes_are_recorded_before_they_are_sent_and_as_granted_after_with_a_log_in_memory(transport: Transport) -> None:
+    story = collect_from(trade_each_second, seconds=5, transport=transport)
     first, second = story.records[:2]
     assert (first["control"]["type"], second["control"]) == ("session_opened", {"type": "subscribing", "symbols": ["AAPL", "MSFT"]})
     (subscribing,), (subscribed,) = story.controls("subscribing"), story.controls("subscribed")
@@ -171,8 +175,11 @@ def test_more_symbols_than_slots_take_turns_and_each_absence_is_recorded_with_a_
         assert after["symbols"] == [symbol for kind, symbol in wishes if kind == "subscribe"]
 
 
-def test_a_turn_that_finds_fewer_slots_than_the_plan_says_names_who_has_none_with_a_log_in_memory() -> None:
-    story = collect_from(trade_each_second, seconds=80, slots=2, symbols=list("ABCDEF"), limits=Limits(slots=3, rotation_seconds=30))
+@TRANSPORTS
+def test_a_turn_that_finds_fewer_slots_than_the_plan_says_names_who_has_none_with_a_log_in_memory(transport: Transport) -> None:
+    story = collect_from(
+        trade_each_second, seconds=80, slots=2, symbols=list("ABCDEF"), limits=Limits(slots=3, rotation_seconds=30), transport=transport
+    )
     errors = [record for record in story.records if (record.get("frame") or {}).get("type") == "error"]
     assert len(errors) == 3
     assert [(each["symbols"], each["without_slot"]) for each in story.controls("subscribed")] == [
@@ -185,7 +192,10 @@ def test_a_turn_that_finds_fewer_slots_than_the_plan_says_names_who_has_none_wit
 
 
 @pytest.mark.parametrize("ends", ["with an answer to the goodbye", "without"])
-def test_a_connection_is_gone_before_the_next_one_opens_with_a_log_in_memory(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@TRANSPORTS
+def test_a_connection_is_gone_before_the_next_one_opens_with_a_log_in_memory(
+    ends: str, monkeypatch: pytest.MonkeyPatch, transport: Transport
+) -> None:
     diary: list[tuple[str, float]] = []
 
     async def run(clock: SimulatedClock) -> None:
@@ -199,7 +209,7 @@ def test_a_connection_is_gone_before_the_next_one_opens_with_a_log_in_memory(end
                 diary.append(("closed", vendor.now))
 
         limits = Limits(silence_seconds=10, ping_seconds=1_000)
-        await live(clock, Vendor(clock, hold), seconds=100, limits=limits)
+        await live(clock, Vendor(clock, hold), seconds=100, limits=limits, transport=transport)
 
     run_simulated(run)
     assert [what for what, _ in diary] == ["opened", "closed"] * (len(diary) // 2)

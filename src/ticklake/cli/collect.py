@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
     from ticklake.contracts.ports import LogWriter
     from ticklake.feed.finnhub.client import FinnhubClient
+    from ticklake.feed.finnhub.ports import Transport
     from ticklake.feed.finnhub.rates import IsTrading
     from ticklake.feed.recorder import Recorder
     from ticklake.settings import FeedSettings
@@ -133,6 +134,7 @@ def make_collector(
         clock=lake.clock,
         limits=_read_limits(settings),
         is_trading=_read_hours(lake.seeds),
+        transport=_find_transport(settings.transport),
     )
     return Collector(client, recorder)
 
@@ -147,6 +149,22 @@ def _read_limits(settings: "FeedSettings") -> Any:
         rotation_seconds=settings.rotation_seconds,
         pinned=tuple(settings.pinned_symbols),
     )
+
+
+def _find_transport(name: str) -> "Transport":
+    """Give a library's way to connect. Raises SettingsInvalid if it is asked for and not installed."""
+    from ticklake.errors import SettingsInvalid
+    from ticklake.feed.finnhub.over_websockets import open_websocket
+
+    if name == "websockets":
+        return open_websocket
+    try:
+        from ticklake.feed.finnhub.over_picows import open_picows
+    except ImportError as error:
+        if name == "picows":
+            raise SettingsInvalid("feed.transport is picows, which is not installed", hint="pip install 'ticklake[fast]'") from error
+        return open_websocket
+    return open_picows
 
 
 def _read_hours(seeds: Path) -> "IsTrading":
