@@ -26,6 +26,7 @@
     ├── LedgerUnbalanced          a hop of the path has a residual
     ├── SeedsInvalid              a seed says what no rule knows
     ├── NotVerified               a bar is not what the landed bytes say
+    ├── LoopbackRefused           programs of this machine cannot talk to each other
     └── DemoFailed                what the demo promises did not hold
 
 `what` says what happened, with the value; `hint` the next thing to type or open. Bad data is
@@ -163,6 +164,10 @@ class NotVerified(TicklakeError):
     """A bar is not what the landed bytes say."""
 
     exit_code = 3
+
+
+class LoopbackRefused(TicklakeError):
+    """No program may listen on this machine's own address, or none can be reached there."""
 
 
 class DemoFailed(TicklakeError):

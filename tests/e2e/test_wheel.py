@@ -5,8 +5,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Final
 
 from tests.rig import ROOT, untraced_environment
+
+DEMO: Final = """
+import sys, ticklake
+from ticklake.warehouse.transform import find_project
+print(ticklake.__file__, find_project(), sep="\\n", file=sys.stderr)
+from ticklake.cli.main import main
+main()
+"""
 
 
 def test_the_wheel_alone_runs_the_demo(tmp_path: Path) -> None:
@@ -18,21 +27,18 @@ def test_the_wheel_alone_runs_the_demo(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(elsewhere)
 
-    def run(code: str) -> str:
-        environment = {**untraced_environment(), "PYTHONPATH": str(elsewhere)}
-        done = subprocess.run(
-            [sys.executable, "-c", code, "--home", str(tmp_path / "home"), "demo", "--json", "--prints", "4000"],
-            cwd=tmp_path,
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
-
-    assert Path(run("import ticklake; print(ticklake.__file__)").strip()).is_relative_to(elsewhere)
-    project = run("from ticklake.warehouse.transform import find_project; print(find_project())").strip()
-    assert Path(project).is_relative_to(elsewhere)
-    report = json.loads(run("from ticklake.cli.main import main; main()"))
+    done = subprocess.run(
+        [sys.executable, "-c", DEMO, "--home", str(tmp_path / "home"), "demo", "--json", "--prints", "4000"],
+        cwd=tmp_path,
+        env={**untraced_environment(), "PYTHONPATH": str(elsewhere)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert all(Path(place).is_relative_to(elsewhere) for place in done.stderr.splitlines()[:2])
+    report = json.loads(done.stdout)
     assert report["holds"]
     assert all(hop["residual"] == 0 for hop in report["ledger"]), report["ledger"]
+    assert len(report["stages"]) == 9
+    assert report["connections"] >= 2
+    assert report["told"] > report["delivered"] > 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ticklake.audit.truth import Comparison, TrueMinute, TrueTrade, Truth, compare_truth, make_minutes
+from ticklake.audit.truth import Comparison, TrueMinute, TrueTrade, Truth, Unheard, compare_truth, make_minutes
 from ticklake.contracts.ports import QueryResult
 
 NOON_MS = 1_763_485_200_000  # 2025-11-18 17:00 UTC
@@ -24,27 +24,41 @@ TRADES = [
     trade(59_999, "190.30", "7", "12"),
     trade(60_000, "190.20"),
 ]
-TRUTH = Truth(TRADES, duplicates=3, quarantined={"malformed": 2, "price_not_positive": 1})
+COPIES = [trade(59_999, "190.30", "7", "12")] * 2
+RECEIVED = [*TRADES[:3], *COPIES, TRADES[3]]
+UNHEARD = [Unheard("AAPL", 1_000, 1_200), Unheard("AAPL", 9_000, 9_200), Unheard("MSFT", 1_000, 1_200)]
+TRUTH = Truth(RECEIVED, COPIES, quarantined={"malformed": 2, "price_not_positive": 1}, unheard=UNHEARD)
 MINUTES: Rows = [
-    ("AAPL", NOON, Decimal("190.1"), Decimal("190.3"), Decimal("190.1"), Decimal("190.3"), Decimal(207), 3),
+    ("AAPL", NOON, Decimal("190.1"), Decimal("190.3"), Decimal("190.1"), Decimal("190.3"), Decimal(221), 5),
     ("AAPL", NOON.replace(minute=1), Decimal("190.2"), Decimal("190.2"), Decimal("190.2"), Decimal("190.2"), Decimal(100), 1),
 ]
-VERDICTS: Rows = [("duplicate", "resent_frame", 3), ("quarantined", "malformed", 2), ("quarantined", "price_not_positive", 1)]
+QUARANTINED: Rows = [("malformed", 2), ("price_not_positive", 1)]
+GAPS: Rows = [("AAPL", 900, 1_100), ("AAPL", 9_100, None), ("MSFT", 500, 1_000)]
 
 
 class FakeQuery:
-    """A warehouse of three tables, with a diary of which of them were asked for."""
+    """A warehouse of five tables, with a diary of which of them were asked for."""
 
-    def __init__(self, *, trades: Rows | None = None, verdicts: Rows | None = None, minutes: Rows | None = None) -> None:
-        self._tables: dict[str, Rows] = {
-            "silver.trades": list(TRADES) if trades is None else trades,
-            "silver.prints": VERDICTS if verdicts is None else verdicts,
-            "gold.bars_1m": MINUTES if minutes is None else minutes,
+    def __init__(self, **tables: Rows) -> None:
+        whole: dict[str, Rows] = {
+            "trades": list(RECEIVED),
+            "flagged": list(COPIES),
+            "quarantined": QUARANTINED,
+            "gaps": GAPS,
+            "minutes": MINUTES,
         }
+        self._tables = whole | tables
         self.diary: list[str] = []
 
     def __call__(self, sql: str, parameters: dict[str, Any] | None = None) -> QueryResult:  # noqa: ARG002 — the signature is the port's
-        table = next(table for table in self._tables if f"from {table}" in sql)
+        words = {
+            "silver.trades": "trades",
+            "is_suspected": "flagged",
+            "quarantined": "quarantined",
+            "feed_gaps": "gaps",
+            "bars_1m": "minutes",
+        }
+        table = next(table for word, table in words.items() if word in sql)
         self.diary.append(table)
         return QueryResult([], self._tables[table])
 
@@ -64,30 +78,31 @@ def test_the_truth_holds_against_itself() -> None:
     assert all(each.holds for each in compared.values())
     assert {name: (each.true, each.found) for name, each in compared.items()} == {
         "trades": (4, 4),
-        "duplicates": (3, 3),
+        "repeats": (2, 2),
         "quarantined": (3, 3),
+        "gaps": (3, 3),
         "minute bars": (2, 2),
     }
-    assert set(query.diary) == {"silver.trades", "silver.prints", "gold.bars_1m"}
+    assert set(query.diary) == {"trades", "flagged", "quarantined", "gaps", "minutes"}
 
 
 def test_digits_that_a_column_adds_make_no_difference() -> None:
-    padded: Rows = [(*each[:2], each[2] + Decimal("0E-8"), each[3] + Decimal("0E-8"), each[4]) for each in TRADES]
+    padded: Rows = [(*each[:2], each[2] + Decimal("0E-8"), each[3] + Decimal("0E-8"), each[4]) for each in RECEIVED]
 
     assert str(padded[0][2]) == "190.10000000"
     assert find_faults(FakeQuery(trades=padded)) == {}
 
 
 def test_a_dropped_trade_is_noticed() -> None:
-    assert find_faults(FakeQuery(trades=list(TRADES[:3]))) == {"trades": (1, 0)}
+    assert find_faults(FakeQuery(trades=list(RECEIVED[:-1]))) == {"trades": (1, 0)}
 
 
 def test_a_dropped_twin_is_noticed_though_its_like_is_there() -> None:
-    assert find_faults(FakeQuery(trades=list(TRADES[1:]))) == {"trades": (1, 0)}
+    assert find_faults(FakeQuery(trades=list(RECEIVED[1:]))) == {"trades": (1, 0)}
 
 
 def test_a_doubled_trade_is_noticed() -> None:
-    assert find_faults(FakeQuery(trades=[*TRADES, TRADES[3]])) == {"trades": (0, 1)}
+    assert find_faults(FakeQuery(trades=[*RECEIVED, TRADES[3]])) == {"trades": (0, 1)}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +116,7 @@ def test_a_doubled_trade_is_noticed() -> None:
     ],
 )
 def test_a_change_in_any_field_of_a_trade_is_noticed(changed: TrueTrade) -> None:
-    compared = compare(FakeQuery(trades=[*TRADES[:3], changed]))["trades"]
+    compared = compare(FakeQuery(trades=[*RECEIVED[:-1], changed]))["trades"]
 
     assert (compared.missing, compared.surplus) == (1, 1)
     assert compared.examples == ["missing " + " ".join(map(str, TRADES[3])), "surplus " + " ".join(map(str, changed))]
@@ -124,18 +139,29 @@ def test_a_missing_bar_is_noticed() -> None:
     assert find_faults(FakeQuery(minutes=MINUTES[:1])) == {"minute bars": (1, 0)}
 
 
-def test_a_duplicate_too_few_is_noticed() -> None:
-    assert find_faults(FakeQuery(verdicts=[("duplicate", "resent_frame", 2), *VERDICTS[1:]])) == {"duplicates": (1, 0)}
+def test_a_copy_that_is_not_flagged_is_noticed() -> None:
+    assert find_faults(FakeQuery(flagged=list(COPIES[:1]))) == {"trades": (0, 1), "repeats": (1, 0)}
+
+
+def test_a_genuine_message_that_equals_an_earlier_one_may_be_flagged() -> None:
+    assert find_faults(FakeQuery(flagged=[*COPIES, TRADES[1]])) == {}
+
+
+def test_what_was_told_to_nobody_outside_of_any_gap_is_noticed() -> None:
+    compared = compare(FakeQuery(gaps=[GAPS[0], ("AAPL", 9_201, None), ("MSFT", 500, 999)]))["gaps"]
+
+    assert (compared.missing, compared.surplus) == (2, 0)
+    assert compared.examples == ["missing AAPL 9000 9200", "missing MSFT 1000 1200"]
 
 
 def test_garbage_under_a_wrong_reason_is_noticed_though_the_sum_is_right() -> None:
-    verdicts = [VERDICTS[0], ("quarantined", "malformed", 1), ("quarantined", "size_negative", 2)]
-
-    assert find_faults(FakeQuery(verdicts=verdicts)) == {"quarantined": (2, 2)}
+    assert find_faults(FakeQuery(quarantined=[("malformed", 1), ("size_negative", 2)])) == {"quarantined": (2, 2)}
 
 
 def test_an_empty_warehouse_is_noticed_everywhere() -> None:
-    assert set(find_faults(FakeQuery(trades=[], verdicts=[], minutes=[]))) == {"trades", "duplicates", "quarantined", "minute bars"}
+    nothing: dict[str, Rows] = {name: [] for name in ("trades", "flagged", "quarantined", "gaps", "minutes")}
+
+    assert set(find_faults(FakeQuery(**nothing))) == {"trades", "repeats", "quarantined", "gaps", "minute bars"}
 
 
 def test_trades_of_one_millisecond_stand_in_the_order_of_arrival() -> None:

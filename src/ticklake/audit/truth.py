@@ -1,9 +1,11 @@
-"""What the lake made of a market whose truth is known: trades, verdicts and minutes, compared one by one.
+"""What the lake made of a market whose truth is known: trades, repeats, garbage, gaps and minutes, compared one by one.
 
-    trades        silver.trades against every genuine trade, as multisets: identical ones are told apart by number
-    duplicates    prints of frames that were sent twice
+    trades        silver.trades but for copies, against every trade that was delivered, as multisets: identical ones
+                  are told apart by number
+    repeats       the copies of frames that came more than once, each of them flagged
     quarantined   prints that nobody can use, by reason
-    minute bars   gold.bars_1m through the lens all_prints, against minutes made here of the true trades
+    gaps          what was told and not delivered: when each such print was told, its symbol has a gap
+    minute bars   gold.bars_1m through the lens all_prints, against minutes made here of what was delivered
 
 Takes      the truth, and read-only SQL
 Order      true trades come in the order of arrival; a minute's first and last are by (traded_ms, arrival)
@@ -24,9 +26,12 @@ from ticklake.contracts.ports import Query
 
 MINUTE_MS: Final = 60_000
 EXAMPLES: Final = 3
+FOREVER_NS: Final = 1 << 63
 
 _TRADES: Final = "select symbol, traded_ms, price, size, conditions from silver.trades"
-_VERDICTS: Final = "select verdict, reason, count(*) from silver.prints where verdict <> 'trade' group by verdict, reason"
+_FLAGGED: Final = "select symbol, traded_ms, price, size, conditions from silver.prints where verdict = 'trade' and is_suspected_repeat"
+_QUARANTINED: Final = "select reason, count(*) from silver.prints where verdict = 'quarantined' group by reason"
+_GAPS: Final = "select symbol, from_ns, to_ns from silver.feed_gaps order by symbol, from_ns"
 _MINUTES: Final = "select symbol, start_at, open, high, low, close, volume, trade_count from gold.bars_1m where lens = 'all_prints'"
 
 
@@ -53,12 +58,24 @@ class TrueMinute(NamedTuple):
     trade_count: int
 
 
+class Unheard(NamedTuple):
+    """A trade that was told, and that nobody of ours received, or not as it was."""
+
+    symbol: str
+    told_ns: int
+    until_ns: int
+    """By when it would have arrived, had it been delivered."""
+
+
 class Truth(msgspec.Struct, frozen=True):
     """What a source knows of what it sent."""
 
-    trades: Sequence[TrueTrade]
-    duplicates: int
+    received: Sequence[TrueTrade]
+    """What was delivered, copies included: a copy beside the trade that it repeats."""
+    repeats: Sequence[TrueTrade]
+    """The copies alone."""
     quarantined: dict[str, int]
+    unheard: Sequence[Unheard]
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -81,15 +98,28 @@ class Comparison(msgspec.Struct, frozen=True):
 
 def compare_truth(truth: Truth, query: Query) -> list[Comparison]:
     """Compare everything that can be known."""
-    verdicts = query(_VERDICTS).rows
-    duplicates = sum(count for verdict, _, count in verdicts if verdict == "duplicate")
-    quarantined = Counter({reason: count for verdict, reason, count in verdicts if verdict == "quarantined"})
+    received: Counter[Any] = Counter(truth.received)
+    repeats: Counter[Any] = Counter(truth.repeats)
+    flagged = Counter(query(_FLAGGED).rows) & repeats  # a genuine message that equals an earlier one is flagged too
     return [
-        _compare("trades", Counter(truth.trades), Counter(query(_TRADES).rows)),
-        _compare("duplicates", Counter(duplicates=truth.duplicates), Counter(duplicates=duplicates)),
-        _compare("quarantined", Counter(truth.quarantined), quarantined),
-        _compare("minute bars", Counter(make_minutes(truth.trades)), Counter(query(_MINUTES).rows)),
+        _compare("trades", received - repeats, Counter(query(_TRADES).rows) - flagged),
+        _compare("repeats", repeats, flagged),
+        _compare("quarantined", Counter(truth.quarantined), Counter(dict(query(_QUARANTINED).rows))),
+        compare_gaps(truth.unheard, query),
+        _compare("minute bars", Counter(make_minutes(truth.received)), Counter(query(_MINUTES).rows)),
     ]
+
+
+def compare_gaps(unheard: Sequence[Unheard], query: Query) -> Comparison:
+    """Look for a gap where each print was told that was not received: at its telling, or while it was under way."""
+    gaps: dict[str, list[tuple[int, int]]] = {}
+    for symbol, from_ns, to_ns in query(_GAPS).rows:
+        gaps.setdefault(symbol, []).append((from_ns, FOREVER_NS if to_ns is None else to_ns))
+    outside = [
+        each for each in unheard if not any(first <= each.until_ns and each.told_ns <= last for first, last in gaps.get(each.symbol, []))
+    ]
+    examples = [f"missing {_show(each)}" for each in outside[:EXAMPLES]]
+    return Comparison("gaps", len(unheard), len(unheard) - len(outside), len(outside), 0, examples)
 
 
 def make_minutes(trades: Iterable[TrueTrade]) -> list[TrueMinute]:

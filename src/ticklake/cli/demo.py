@@ -1,12 +1,14 @@
-"""A made-up market through every stage, in two halves, and then the proof that nothing was lost or invented on the way.
+"""A made-up day at an exchange of our own through every stage, in two halves, and then the proof of what came out.
 
     market    a day of trading out of a seed, with its own truth
-    replay    a half into the log; the second brings late prints and re-sent frames for what is built already
+    collect   a half of it, over loopback, by the real client; what goes wrong on a feed goes wrong
     land      into objects
-    build     to bronze, silver and gold
+    build     to bronze, silver and gold; the second half revises what is built already
     check     the ledger, and everything against the truth
+    verify    every bar, counted anew from the landed bytes
 
-Raises     DemoFailed if a hop does not balance or a comparison does not hold; HomeError for a home that no demo made
+Raises     DemoFailed if a hop does not balance or a comparison does not hold; HomeError for a home that no demo made;
+           LoopbackRefused where a program cannot talk to itself
 """
 
 import gc
@@ -25,8 +27,8 @@ from ticklake.cli.output import print_json, progress, uncollected
 if TYPE_CHECKING:
     from ticklake.audit.ledger import Hop
     from ticklake.audit.truth import Comparison
+    from ticklake.cli.day import Day
     from ticklake.cli.lake import Lake
-    from ticklake.feed.exchange.market import Market, MarketSession
 
 MARKER: Final = "demo.json"
 STAGE: Final = "demo"
@@ -34,44 +36,59 @@ KEPT: Final = (MARKER, f"{STAGE}.lock")
 """What clearing leaves."""
 
 SEED: Final = 7
-PRINTS: Final = 150_000
+PRINTS: Final = 60_000
 MIN_PRINTS: Final = 2_000
+CHAOS_PRINTS: Final = 30_000
 CHART_SYMBOL: Final = "AAPL"
 
 
 @click.command()
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, help="Another seed is another market.", show_default=True)
-@click.option("--prints", type=click.IntRange(min=MIN_PRINTS), default=PRINTS, help="About how many prints it has.", show_default=True)
+@click.option(
+    "--prints", type=click.IntRange(min=MIN_PRINTS), help=f"About how many prints it has.  [default: {PRINTS}, for --chaos {CHAOS_PRINTS}]"
+)
+@click.option("--chaos", is_flag=True, help="Kill and stall things on the way, and say which promise held.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def demo(home: Path | None, seed: int, prints: int, as_json: bool) -> None:
+def demo(home: Path | None, seed: int, prints: int | None, chaos: bool, as_json: bool) -> None:
     """Send a made-up market through every stage, and check what comes out against its truth.
 
-    It has a home of its own (if --home names none, the default one's name with -demo) and starts afresh: what an
-    earlier demo left there is deleted. A home that no demo made is not touched.
+    An exchange of our own plays the market over loopback, with the tricks of a real one, and the real client records
+    it. The demo has a home of its own (if --home names none, the default one's name with -demo) and starts afresh:
+    what an earlier demo left there is deleted. A home that no demo made is not touched.
     """
-    from ticklake.cli.lake import Lake
-    from ticklake.cli.report import make_document, print_chart, print_next, print_report
     from ticklake.locks import hold_stage
 
     home = home or _default_home()
     claim_home(home)
     with hold_stage(home, STAGE):
         clear_home(home)
-        run = _Run(Lake.at(home).open())
-        market = run.make_market(seed, prints)
-        for session in market.sessions:
-            run.replay(session)
-            run.land()
-            run.build()
-        hops, comparisons = run.check(market)
-        comparisons.append(run.verify())
-        if as_json:
-            print_json(make_document(market, hops, comparisons) | {"home": home, "seed": seed, "stages": run.stages})
+        if chaos:
+            from ticklake.cli.chaos import show_chaos
+
+            show_chaos(home, seed, prints or CHAOS_PRINTS, as_json=as_json)
         else:
-            print_report(market, hops, comparisons)
-            print_chart(run.lake.query, CHART_SYMBOL)
-            print_next(home, CHART_SYMBOL)
+            _show_day(home, seed, prints or PRINTS, as_json=as_json)
+
+
+def _show_day(home: Path, seed: int, prints: int, *, as_json: bool) -> None:
+    from ticklake.cli.lake import Lake
+    from ticklake.cli.report import make_document, print_chart, print_next, print_report
+
+    run = _Run(Lake.at(home).open())
+    day = run.make_day(seed, prints)
+    for half in range(len(day.halves)):
+        run.collect(day, half)
+        run.land()
+        run.build()
+    hops, comparisons = run.check(day)
+    comparisons.append(run.verify())
+    if as_json:
+        print_json(make_document(day, hops, comparisons) | {"home": home, "seed": seed, "stages": run.stages})
+    else:
+        print_report(day, hops, comparisons)
+        print_chart(run.lake.query, CHART_SYMBOL)
+        print_next(home, CHART_SYMBOL)
     gc.unfreeze()
     _raise_failure(seed, hops, comparisons)
 
@@ -139,28 +156,24 @@ class _Run:
         if not sys.stderr.isatty():  # where a bar was, it says all of this
             click.echo(f"{name:<8} {work.did:<54} {seconds:>5.1f} s", err=True)
 
-    def make_market(self, seed: int, prints: int) -> "Market":
-        from ticklake.feed.exchange.market import Market
+    def make_day(self, seed: int, prints: int) -> "Day":
+        from ticklake.cli.day import Day
 
-        with self._stage("market", unit="trades", total=prints) as work:
-            market = Market(seed, prints=prints)
-            work.show(len(market.trades))
-            work.did = f"{len(market.trades):,} trades out of seed {seed}"
+        with self._stage("market", unit="prints", total=prints) as work:
+            day = Day(seed, prints=prints)
+            work.show(sum(day.prints))
+            work.did = f"{sum(day.prints):,} prints out of seed {seed}"
         gc.freeze()  # the market lives to the end: who collects garbage need not look at all of it again and again
-        return market
+        return day
 
-    def replay(self, session: "MarketSession") -> None:
-        from ticklake.feed.replay import replay
+    def collect(self, day: "Day", half: int) -> None:
         from ticklake.locks import hold_stage
 
-        prints = sum(record.prints for record in session.told)
-        with hold_stage(self.lake.home.locks, "log"), self._stage("replay", unit="prints", total=prints) as work:
-            log = self.lake.open_log_writer()
-            try:
-                replayed = replay(session, log, clock=self.lake.clock, speed=None, on_commit=lambda done: work.show(done.prints))
-            finally:
-                log.close()
-            work.did = f"{replayed.prints:,} prints in {replayed.records:,} records"
+        before = day.connections
+        with hold_stage(self.lake.home.locks, "log"), self._stage("collect", unit="prints", total=day.prints[half]) as work:
+            recorder = day.collect(self.lake, half, work.show)
+            connections = day.connections - before
+            work.did = f"{recorder.frames:,} messages of {connections} {'connection' if connections == 1 else 'connections'}"
 
     def land(self) -> None:
         from ticklake.locks import hold_stage
@@ -182,15 +195,14 @@ class _Run:
             built = self.lake.builder.build(batch_records=self.lake.settings.warehouse.batch_records, on_progress=count)
             work.did = f"{built.records:,} records, {steps} models and tests"
 
-    def check(self, market: "Market") -> "tuple[list[Hop], list[Comparison]]":
+    def check(self, day: "Day") -> "tuple[list[Hop], list[Comparison]]":
         from ticklake.audit.ledger import balance
-        from ticklake.audit.truth import TrueTrade, Truth, compare_truth
+        from ticklake.audit.truth import compare_truth
 
-        with self._stage("check", unit="trades", total=len(market.trades)) as work:
+        with self._stage("check", unit="prints", total=sum(day.prints)) as work:
             hops = balance(self.lake.log, self.lake.store, self.lake.query)
-            truth = Truth([TrueTrade(*trade) for trade in market.trades], market.mischief.resent_prints, market.mischief.garbage)
-            comparisons = compare_truth(truth, self.lake.query)
-            work.show(len(market.trades))
+            comparisons = compare_truth(day.make_truth(), self.lake.query)
+            work.show(sum(day.prints))
             work.did = f"{len(hops)} hops of the ledger, {len(comparisons)} comparisons with the truth"
         return hops, comparisons
 

@@ -12,25 +12,33 @@ import msgspec
 from ticklake.cli.read import print_ledger
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from ticklake.audit.ledger import Hop
     from ticklake.audit.truth import Comparison
+    from ticklake.cli.day import Day
     from ticklake.contracts.ports import Query
-    from ticklake.feed.exchange.market import Market
 
 WIDTH: Final = 88
 ZONE: Final = "America/New_York"
+BREAKS: Final = {"close": "closed", "drop": "cut", "hang": "hanging", "oversize": "sent too large a message"}
+"""Quirks that end a connection, and what it was then."""
 
 
-def print_report(market: "Market", hops: "list[Hop]", comparisons: "list[Comparison]") -> None:
+def print_report(day: "Day", hops: "list[Hop]", comparisons: "list[Comparison]") -> None:
     """Print what was done to the truth, the ledger, and what was found of the truth."""
-    mischief = market.mischief
-    click.echo(f"\nWhat was sent: a made-up Tuesday of {', '.join(market.symbols)}")
+    played = day.count_played()
+    told = [trade for told in day.told for trade in told.trades]
+    click.echo(f"\nWhat was told: a made-up Tuesday of {', '.join(day.symbols)}")
     for count, what in (
-        (len(market.trades), "genuine trades"),
-        (mischief.twins, "of them equal an earlier one in every field, and count all the same"),
-        (mischief.late, "of them are told late, up to twenty minutes"),
-        (mischief.resent_prints, f"prints came again, in {mischief.resent_records:,} records sent twice"),
-        (sum(mischief.garbage.values()), f"prints are garbage, of {len(mischief.garbage)} kinds"),
+        (len(told), "genuine trades"),
+        (len(told) - len(set(told)), "of them equal an earlier one in every field, and count all the same"),
+        (played["late"], "of them are told late, up to forty minutes"),
+        (played["zero"], "of them have no size: they set prices, and are not counted"),
+        (played["repeat"], "messages come three times"),
+        (played["garbage"] + played["truncate"] + played["seconds"], "messages or prints of them cannot be read"),
+        (sum(played[name] for name in BREAKS), f"connections break: {_list_breaks(played)}"),
+        (sum(len(told.trades) - sum(1 for _ in told.reached()) for told in day.told), "trades reach nobody, or not as they were"),
     ):
         click.echo(f"{count:>11,} {what}")
     click.echo("\nThe ledger: where everything is")
@@ -65,16 +73,24 @@ def print_next(home: Path, symbol: str) -> None:
     here = f"ticklake --home {shlex.quote(str(home))}"
     click.echo("\nWhat to type next")
     click.echo(f"  {here} bars {symbol} --interval 1d")
+    click.echo(f"  {here} gaps {symbol}")
     click.echo(f'  {here} query "select verdict, reason, count(*) as prints from silver.prints group by all"')  # noqa: S608 — to be read
     click.echo(f"  {here} status")
 
 
-def make_document(market: "Market", hops: "list[Hop]", comparisons: "list[Comparison]") -> dict[str, Any]:
+def _list_breaks(played: "Counter[str]") -> str:
+    return ", ".join(f"{played[name]} {what}" for name, what in BREAKS.items() if played[name]) or "none"
+
+
+def make_document(day: "Day", hops: "list[Hop]", comparisons: "list[Comparison]") -> dict[str, Any]:
     """Give the same for machines."""
     return {
         "holds": all(hop.is_balanced for hop in hops) and all(each.holds for each in comparisons),
-        "trades": len(market.trades),
-        "mischief": msgspec.to_builtins(market.mischief),
+        "told": sum(len(told.trades) for told in day.told),
+        "delivered": sum(1 for told in day.told for _ in told.reached()),
+        "quirks": dict(day.count_played()),
+        "connections": day.connections,
+        "attempts": day.attempts,
         "ledger": [{**msgspec.to_builtins(hop), "residual": hop.residual} for hop in hops],
         "truth": [{**msgspec.to_builtins(each), "holds": each.holds} for each in comparisons],
     }

@@ -1,10 +1,13 @@
 """The whole path in one process, until Ctrl-C.
 
+    collect   (a thread) the live feed into the log, if a key or a simulator's address is set
     replay    (a thread) recordings into the log, if any are named
     land      (a thread) what is full or due into objects
     build     (this thread) what is landed into gold, in batches small enough that readers need not wait
 
-Guarantee  Ctrl-C ends between two commits: nothing is lost, the next start goes on
+Guarantee  Ctrl-C ends between two commits: the live session is closed with its cause, nothing is lost, the next start
+           goes on. Collecting and replaying share one writer, so that one process has the log.
+Raises     what a stage raised; the others come to their end first
 """
 
 import signal
@@ -20,6 +23,8 @@ from ticklake.cli.path import JSON, RECORDINGS, SPEED
 
 if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
+    from ticklake.cli.live import LiveFeed
+    from ticklake.contracts.ports import LogWriter
     from ticklake.feed.recording import Recording
 
 
@@ -27,43 +32,72 @@ if TYPE_CHECKING:
 @RECORDINGS
 @SPEED
 @JSON
-@click.option("--until-done", is_flag=True, help="End by itself when the recordings are in gold.")
+@click.option("--url", help="The feed's socket, if not the setting feed.url: a simulator's, to try it out.")
+@click.option("--until-done", is_flag=True, help="Collect nothing, and end by itself when the recordings are in gold.")
 @click.pass_obj
-def run(home: Path | None, recordings: tuple[Path, ...], speed: float | None, as_json: bool, until_done: bool) -> None:
-    """Land and build whatever arrives, until Ctrl-C; replay FILE… on the way, if named.
+def run(home: Path | None, recordings: tuple[Path, ...], speed: float | None, as_json: bool, url: str | None, until_done: bool) -> None:
+    """Collect, land and build whatever arrives, until Ctrl-C; replay FILE… on the way, if named.
 
-    Beside it, in another terminal: ticklake bars, query, status, or replay into the same home.
+    It collects the symbols of the setting feed.symbols if a key is set, or the address of a simulator. Beside it, in
+    another terminal: ticklake bars, query, status, or collect or replay into the same home.
     """
     from ticklake.cli.lake import Lake
     from ticklake.cli.output import print_json
 
-    pipeline = Pipeline(Lake.at(home).open())
+    if until_done and url:
+        raise click.UsageError("--until-done collects nothing, so there is no use in --url")
+    lake = Lake.at(home).open()
+    pipeline = Pipeline(lake, None if until_done else _find_live(lake, url, has_recordings=bool(recordings)))
     previous = {number: signal.signal(number, pipeline.stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         pipeline.run(recordings, speed, until_done=until_done)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    collected = pipeline.live.tally() if pipeline.live else None
     if as_json:
-        print_json({"replayed": pipeline.replayed, "landed": pipeline.landed, "built": pipeline.built})
-    else:
-        click.echo(f"replayed {pipeline.replayed:,} prints, landed {pipeline.landed:,} records, built {pipeline.built:,} records")
+        print_json({"collected": collected, "replayed": pipeline.replayed, "landed": pipeline.landed, "built": pipeline.built})
+        return
+    first = f"collected {collected['frames']:,} messages of {collected['connections']:,} connections, " if collected else ""
+    click.echo(f"{first}replayed {pipeline.replayed:,} prints, landed {pipeline.landed:,} records, built {pipeline.built:,} records")
+
+
+def _find_live(lake: "Lake", url: str | None, *, has_recordings: bool) -> "LiveFeed | None":
+    """Give the feed to collect from, if one is set and can be; say on stderr why it cannot."""
+    from ticklake.cli.live import EXAMPLE, LiveFeed
+    from ticklake.locks import holder
+
+    live = LiveFeed.of(lake, url)
+    if live is None:
+        return None
+    if not live.has_symbols:
+        click.echo(f"warning: nothing is collected, since no symbol is named: set feed.symbols, as in {EXAMPLE}", err=True)
+        return None
+    if not has_recordings and (pid := holder(lake.home.locks, "log")):
+        click.echo(f"process {pid} writes this home's log already: what it collects is landed and built here", err=True)
+        return None
+    return live
 
 
 class Pipeline:
     """The stages of one lake, each in its own thread, the builder in the caller's."""
 
-    def __init__(self, lake: "Lake") -> None:
+    def __init__(self, lake: "Lake", live: "LiveFeed | None" = None) -> None:
         self._lake = lake
+        self.live = live
         self._stopping = threading.Event()
+        self._written = threading.Event()
         self._replay_done = threading.Event()
         self._landed_all = threading.Event()
         self._failure: Exception | None = None
         self.replayed = self.landed = self.built = 0
 
-    def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        """End after the work in hand."""
+    def stop(self, number: int = 0, _frame: FrameType | None = None) -> None:
+        """End after the work in hand; told so by a second signal, wait for no disk to have room again."""
+        is_second = bool(number) and self._stopping.is_set()
         self._stopping.set()
+        if self.live:
+            self.live.stop(at_once=is_second)
 
     def run(self, recordings: tuple[Path, ...], speed: float | None, *, until_done: bool) -> None:
         """Work until stopped. Raises what a stage raised."""
@@ -71,7 +105,7 @@ class Pipeline:
 
         tape = [Recording(path) for path in recordings]
         threads = [
-            threading.Thread(target=self._guard, args=(self._replay, tape, speed), name="replay"),
+            threading.Thread(target=self._guard, args=(self._write, tape, speed), name="write"),
             threading.Thread(target=self._guard, args=(self._land, until_done), name="land"),
         ]
         for thread in threads:
@@ -96,24 +130,39 @@ class Pipeline:
         finally:
             if stage == self._replay:
                 self._replay_done.set()
+            elif stage == self._write:
+                self._replay_done.set()
+                self._written.set()
 
-    def _replay(self, tape: "list[Recording]", speed: float | None) -> None:
-        from ticklake.feed.recording import Tape
-        from ticklake.feed.replay import Replayed, replay
+    def _write(self, tape: "list[Recording]", speed: float | None) -> None:
+        """Hold the log while there is anything to write: replay here, collect in a thread beside."""
+        from ticklake.cli.live import SharedWriter
         from ticklake.locks import hold_stage
 
-        if not tape:
+        if not (tape or self.live):
             return
+        with hold_stage(self._lake.home.locks, "log"):
+            log = SharedWriter(self._lake.open_log_writer())
+            collecting = threading.Thread(target=self._guard, args=(self._collect, log), name="collect")
+            collecting.start()
+            try:
+                self._guard(self._replay, tape, log, speed)
+            finally:
+                collecting.join()
+                log.close()
+
+    def _collect(self, log: "LogWriter") -> None:
+        if self.live:
+            self.live.collect(log)
+
+    def _replay(self, tape: "list[Recording]", log: "LogWriter", speed: float | None) -> None:
+        from ticklake.feed.recording import Tape
+        from ticklake.feed.replay import Replayed, replay
 
         def count(done: Replayed) -> None:
             self.replayed = done.prints
 
-        with hold_stage(self._lake.home.locks, "log"):
-            log = self._lake.open_log_writer()
-            try:
-                replay(Tape(tape), log, clock=self._lake.clock, speed=speed, should_stop=self._stopping.is_set, on_commit=count)
-            finally:
-                log.close()
+        replay(Tape(tape), log, clock=self._lake.clock, speed=speed, should_stop=self._stopping.is_set, on_commit=count)
 
     def _land(self, until_done: bool) -> None:
         from ticklake.locks import hold_stage
@@ -126,7 +175,7 @@ class Pipeline:
                 if is_last:
                     self._landed_all.set()
                 self._stopping.wait(self._lake.settings.run.poll_seconds)
-            self._replay_done.wait()
+            self._written.wait()
             self.landed += lander.land(flush=True).records
 
     def _build(self, *, until_done: bool) -> None:
