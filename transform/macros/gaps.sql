@@ -161,6 +161,69 @@ select * from gaps
 {% endmacro %}
 
 
+{#
+    Feeds of which a gap can have changed since the model looked at sessions last (silver.gaps_basis): something was said
+    about subscriptions, a message could not be read, a session is new, has ended, or got an older record. That a
+    standing connection went on observing changes no gap, unless one begins after the last message of it that was known.
+#}
+{% macro feeds_with_other_gaps(watermark) -%}
+    select feed from {{ ref('feed_events') }}
+    where load_id > {{ watermark }}
+    union
+    select sessions.feed
+    from {{ ref('feed_sessions') }} as sessions
+    inner join {{ known_feeds() }} as known_feeds on sessions.feed = known_feeds.feed
+    left join silver.gaps_basis as basis on sessions.feed = basis.feed and sessions.session = basis.session
+    where
+        basis.session is null
+        or coalesce(sessions.cause, '') <> coalesce(basis.cause, '')
+        or coalesce(sessions.closed_ns, 0) <> coalesce(basis.closed_ns, 0)
+        or sessions.first_received_ns <> basis.first_received_ns
+        or (
+            sessions.last_frame_ns is not null
+            and sessions.last_frame_ns <> coalesce(basis.last_frame_ns, 0)
+            and (basis.is_over or basis.last_frame_ns is null or basis.last_frame_ns < known_feeds.newest_gap_ns)
+        )
+{%- endmacro %}
+
+
+{# Feeds that have gaps, and where the newest of them begins. #}
+{% macro known_feeds() -%}
+    (
+        select
+            events.feed,
+            max(gaps.newest_gap_ns) as newest_gap_ns
+        from (select distinct feed from {{ ref('feed_events') }}) as events
+        left join (
+            select
+                feed,
+                max(from_ns) as newest_gap_ns
+            from {{ this }}
+            group by feed
+        ) as gaps on events.feed = gaps.feed
+        group by events.feed
+    )
+{%- endmacro %}
+
+
+{# A post-hook of the gaps: the sessions that they were made of. #}
+{% macro remember_sessions() %}
+    delete from silver.gaps_basis;
+    insert into silver.gaps_basis by name
+    select
+        feed,
+        session,
+        cause,
+        closed_ns is not null
+        or lead(session) over (partition by feed, collector order by first_received_ns, session) is not null as is_over,
+        closed_ns,
+        first_received_ns,
+        last_frame_ns
+    from {{ ref('feed_sessions') }}
+    where feed in (select feed from {{ ref('feed_events') }})
+{% endmacro %}
+
+
 {# Bars with the moments between which trades can make them: of a day, from the first market to the last. #}
 {% macro watched_bars(interval, bars) %}
     select

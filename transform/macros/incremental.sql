@@ -9,11 +9,16 @@
     reach = 'bar'       and the buckets where the day's first print or an auction moved from or to
     reach = 'day'       the symbol's whole trading day
     reach = 'session'   the feed's whole connection
+    reach = 'gaps'      all gaps of a feed, where one can have changed (gaps.sql)
 #}
 
 {% macro create_watermarks() %}
     create schema if not exists silver;
-    create table if not exists silver.watermarks (model varchar not null, load_id bigint not null)
+    create table if not exists silver.watermarks (model varchar not null, load_id bigint not null);
+    create table if not exists silver.gaps_basis (
+        feed varchar, session varchar, cause varchar, is_over boolean,
+        closed_ns bigint, first_received_ns bigint, last_frame_ns bigint
+    )
 {% endmacro %}
 
 
@@ -49,6 +54,7 @@
         'bar': ['feed', 'symbol', 'bucket'],
         'day': ['feed', 'symbol', 'trading_date'],
         'session': ['feed', 'session'],
+        'gaps': ['feed'],
     }[reach]) }}
 {%- endmacro %}
 
@@ -56,6 +62,9 @@
 {# Select the units within reach of what was touched since the model's watermark. #}
 {% macro touched_units(model_name, reach) -%}
     {%- set columns = reach_columns(reach) | join(', ') -%}
+    {%- if reach == 'gaps' -%}
+    {{ feeds_with_other_gaps(watermark(model_name)) }}
+    {%- else -%}
     select distinct {{ columns }}
     from {{ ref('recorded_frames') if reach == 'session' else ref('touched') }}
     where load_id > {{ watermark(model_name) }}
@@ -63,6 +72,7 @@
     union
     select {{ columns }} from {{ ref('moved_marks') }}
     where load_id > {{ watermark(model_name) }}
+    {%- endif %}
     {%- endif %}
 {%- endmacro %}
 

@@ -1,8 +1,29 @@
 {# grain: an interval in which a feed did not observe a symbol: feed, symbol, from_ns #}
-{{ config(materialized='table') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_reach',
+        reach='gaps',
+        post_hook=['{{ advance_watermark() }}', '{{ remember_sessions() }}'],
+    )
+}}
 
-with gaps as (
-    {{ feed_gaps(ref('feed_sessions'), ref('feed_events')) }}
+with feed_sessions as (
+
+    select * from {{ ref('feed_sessions') }}
+    where {{ within_reach('gaps') }}
+
+),
+
+feed_events as (
+
+    select * from {{ ref('feed_events') }}
+    where {{ within_reach('gaps') }}
+
+),
+
+gaps as (
+    {{ feed_gaps('feed_sessions', 'feed_events') }}
 ),
 
 timed_gaps as (
