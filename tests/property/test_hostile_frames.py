@@ -17,8 +17,10 @@ from tests.live_rig import KEY, QUICK, controls
 from tests.mangled import SYMBOL, VICTIM, Mangler, cut_short, join, write_print
 from tests.rig import DEPTH, build, find_unbalanced, land, open_lake, verify_lake
 from tests.wire import pack, pack_anyhow, pack_in_parts, serve_bytes, settle
-from ticklake.audit.prints import read_prints
+from ticklake.audit.identity import judge_prints
+from ticklake.audit.read import read_prints
 from ticklake.audit.seeds import read_seeds
+from ticklake.audit.subscriptions import Subscriptions
 from ticklake.cli.lake import Lake
 from ticklake.contracts.codec import decode_object
 from ticklake.contracts.frame import ENVELOPE, MAX_FRAME_BYTES, is_embeddable
@@ -110,8 +112,9 @@ def read_log(lake: Lake) -> list[bytes]:
 
 def judge_as_auditor(lake: Lake) -> list[tuple[int, int, str]]:
     """Give each print's place and what is wrong with it, by code that the warehouse does not know."""
-    feeds = read_seeds(lake.seeds).feeds
-    return sorted((each.offset, each.print_index, each.reason) for each in read_prints(lake.store, lake.store.list(LANDING_PREFIX), feeds))
+    feeds, subscriptions = read_seeds(lake.seeds).feeds, Subscriptions()
+    prints = read_prints(lake.store, lake.store.list(LANDING_PREFIX), feeds, subscriptions=subscriptions)
+    return sorted((each.offset, each.print_index, each.reason) for each in judge_prints(prints, feeds, subscriptions))
 
 
 def landed_records(lake: Lake) -> list[bytes]:
