@@ -42,17 +42,23 @@ def first_alarm(rates: Rates, *, every: float, last: float, until: float, symbol
 
 @pytest.mark.parametrize(("every", "limit"), [(0.25, 60), (1, 60), (3, 60), (10, 200), (60, 1_200)])
 def test_the_limit_is_a_multiple_of_the_symbols_own_gaps_and_no_less_than_the_floor(every: float, limit: float) -> None:
-    assert limit == max(60, PATIENCE * max(every, 1))
-    assert first_alarm(make_rates(), every=every, last=30 * every + 30, until=10_000) == pytest.approx(limit, abs=2)
+    assert limit == max(60, round(PATIENCE[MEMORY]) * max(every, 1))
+    assert first_alarm(make_rates(), every=every, last=30 * every + 30, until=10_000) == pytest.approx(limit, abs=2, rel=0.01)
 
 
 def test_a_symbol_that_was_never_heard_of_is_never_taken_for_silent() -> None:
     assert first_alarm(make_rates(), every=1, last=0, until=20_000) is None
 
 
-def test_a_symbol_is_learnt_before_it_is_judged() -> None:
-    assert first_alarm(make_rates(), every=2, last=2 * MEMORY, until=10_000) is None
-    assert first_alarm(make_rates(), every=2, last=2 * MEMORY + 2, until=10_000) is not None
+@pytest.mark.parametrize("gaps", [1, 2, 3, 5, 10, 20])
+def test_the_less_is_known_of_a_symbol_the_longer_it_is_waited_for(gaps: int) -> None:
+    silent = first_alarm(make_rates(), every=2, last=2 * gaps + 2, until=2_500)
+    expected = max(60, 2 * PATIENCE[gaps])
+    assert silent == (pytest.approx(expected, abs=3) if expected < 2_000 else None)
+
+
+def test_the_odds_of_a_false_alarm_are_one_in_a_million_however_little_is_known() -> None:
+    assert [(1 + PATIENCE[gaps] / gaps) ** -gaps for gaps in range(1, MEMORY + 1)] == pytest.approx([1e-6] * MEMORY)
 
 
 def test_what_was_learnt_outlives_the_connection_and_the_pause_between_two_is_no_gap() -> None:
