@@ -38,7 +38,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 def make_lake(home: Path) -> None:
     lake = open_lake(home)
-    natural, _ = cut_objects(make_logs(seed=5), seed=5)
+    natural, _ = cut_objects(make_logs(seed=6), seed=6)
     for key, data in natural.items():
         lake.store.create(key, data)
     build(lake)
@@ -219,7 +219,7 @@ def test_other_days_are_left_alone(sound: Lake, tmp_path: Path) -> None:
 
 def test_what_landed_after_the_build_is_pending(sound: Lake, tmp_path: Path) -> None:
     victim = Victim(sound, tmp_path / "home")
-    _, overlaps = cut_objects(make_logs(seed=5), seed=5)
+    _, overlaps = cut_objects(make_logs(seed=6), seed=6)
     key, data = next(iter(overlaps.items()))
     victim.lake.store.create(key, data)
 

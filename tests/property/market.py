@@ -114,7 +114,7 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
 
 
 def _answer(ticks: list[Tick], page: int) -> bytes:
-    """Give a page of what /stock/tick answers about a symbol."""
+    """Give a page of what /stock/tick answers, about a symbol of its own."""
     half = len(ticks) // 3
     shown = ticks[half * page : half * (page + 2)]
     columns = {
@@ -124,7 +124,7 @@ def _answer(ticks: list[Tick], page: int) -> bytes:
         "c": [json.dumps(tick.conditions) for tick in shown],
     }
     arrays = ",".join(f'"{key}":[{",".join(texts)}]' for key, texts in columns.items())
-    return f'{{"s":"{ticks[0].symbol}","skip":{half * page},"count":{len(shown)},"total":{len(ticks)},{arrays}}}'.encode()
+    return f'{{"s":"{ticks[0].symbol}T","skip":{half * page},"count":{len(shown)},"total":{len(ticks)},{arrays}}}'.encode()
 
 
 def _tick(choose: random.Random, symbols: tuple[str, ...], received_ms: int) -> Tick:
