@@ -117,7 +117,7 @@ def test_gaps_are_what_nobody_observed_and_bars_that_overlap_one_say_so(seed: in
         land(lake)
         build(lake)
         incremental = read_gaps(lake)
-        Transform(lake.warehouse, lake.home.warehouse / "dbt").run(["run", "--select", "feed_gaps", "--full-refresh"])
+        Transform(lake.warehouse, lake.home.warehouse / "dbt", lake.project).run(["run", "--select", "feed_gaps", "--full-refresh"])
         assert incremental == read_gaps(lake)
 
     found = read_gaps(lake)
