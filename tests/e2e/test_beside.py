@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from tests.live_rig import KEY, make_exchange
+from tests.live_rig import KEY, controls, make_exchange
 from tests.rig import (
     Rows,
     build,
@@ -287,3 +287,24 @@ def test_a_feed_that_was_stopped_before_it_began_connects_to_nobody(tmp_path: Pa
     log.close()
     assert (live.tally() or {})["connections"] == 0
     assert lake.log.end_offset(0) == 0
+
+
+def test_a_feed_is_stopped_from_another_thread_and_closes_its_session(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    exchange = make_exchange(open_lake(tmp_path / "home"), prints=100)
+    serving = Serving(exchange)
+    with serving.open():
+        set_feed(key=KEY, symbols=json.dumps(exchange.symbols))
+        lake = Lake.at(tmp_path / "home")
+        live = LiveFeed.of(lake, serving.url)
+        assert live is not None
+        log = SharedWriter(lake.open_log_writer())
+        collecting = threading.Thread(target=live.collect, args=(log,))
+        collecting.start()
+        while collecting.is_alive() and not exchange.finished.is_set():
+            collecting.join(0.05)
+        live.stop(at_once=True)
+        collecting.join(30)
+    log.close()
+    (last,) = controls(lake, "session_closed")
+    assert last["cause"] == "stopped"
+    assert (live.tally() or {})["frames"] > 0
