@@ -14,6 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.exchange_rig import KEY, OTHER_KEY, Heard, delivered, dial, hear, make_exchange, read_trades, run_day, wish
 from ticklake.feed.exchange.quirks import ALL_KINDS, Quirks
 from ticklake.feed.exchange.serve import Exchange
+from ticklake.feed.exchange.tape import make_tape
+from ticklake.feed.exchange.truth import Halt
 
 if TYPE_CHECKING:
     from ticklake.feed.exchange.prints import Trade
@@ -272,15 +274,31 @@ def test_a_symbol_may_fall_silent_until_it_is_unsubscribed_and_subscribed_again(
     on_loopback(exchange, talk)
 
 
-@pytest.mark.parametrize(("quirk", "ended"), [("close", "closed"), ("drop", "lost"), ("hang", "silence")])
-def test_a_connection_may_end_in_the_middle_of_the_day(quirk: str, ended: str) -> None:
+@pytest.mark.parametrize(
+    ("quirk", "ended", "silence_seconds"), [("close", "closed", 20.0), ("drop", "lost", 20.0), ("hang", "silence", 0.5)]
+)
+def test_a_connection_may_end_in_the_middle_of_the_day(quirk: str, ended: str, silence_seconds: float) -> None:
     exchange = make_exchange(quirks=Quirks(**{quirk: 0.02}))
-    (heard,) = run_day(exchange, silence_seconds=0.2)
+    (heard,) = run_day(exchange, silence_seconds=silence_seconds)
     assert_heard(exchange, heard)
     assert len(heard) == exchange.told.played[quirk] + 1 > 3
     assert {each.ended for each in heard[:-1]} == {ended}
     assert {each.ended for each in exchange.told.connections[:-1]} == {quirk}
     assert any(not connections for connections in exchange.told.delivered)  # what was told in between
+
+
+def test_a_connection_that_hangs_still_answers_pings() -> None:
+    exchange = make_exchange(quirks=Quirks(hang=1), ping_seconds=0.05)
+
+    async def talk(port: int) -> None:
+        async with dial(port) as socket:
+            await wish(socket, "subscribe", *exchange.symbols)
+            await hear(socket, heard := Heard(), silence_seconds=0.5)
+            assert heard.ended == "silence"
+            assert sum(heard.trades().values()) == exchange.told.delivered.count(frozenset({1})) > 0
+            await (await socket.ping())
+
+    on_loopback(exchange, talk)
 
 
 def test_a_connection_may_end_after_so_many_minutes_of_the_market() -> None:
@@ -314,7 +332,7 @@ def test_the_last_frames_may_come_again_after_a_reconnect() -> None:
 
 def test_an_attempt_may_be_met_by_silence_or_refused() -> None:
     exchange = make_exchange(quirks=Quirks(deaf=0.3, refuse=0.3, drop=0.02))
-    (heard,) = run_day(exchange, silence_seconds=0.2)
+    (heard,) = run_day(exchange, silence_seconds=1.0)
     assert_heard(exchange, heard)
     counts = exchange.told.played
     assert counts["deaf"] > 0 < counts["refuse"]
@@ -337,6 +355,13 @@ def test_who_reads_nothing_is_dropped_and_holds_up_nobody_for_long() -> None:
     assert exchange.told.connections[0].ended == "too_slow"
     assert not delivered(exchange, 1)
     assert any(1 in connections for connections in exchange.told.unanswered.values())
+
+
+def test_a_day_that_cannot_be_told_is_an_error_and_keeps_nobody_waiting() -> None:
+    tape = make_tape(3, prints=100, quirks=Quirks())
+    tape.frames[5] = [Halt("AAPL", 0, 0)]  # type: ignore[list-item]
+    with pytest.raises(AttributeError, match="received_ms"):
+        run_day(make_exchange(tape=tape))
 
 
 # The market's own quirks: genuine, and odd
@@ -367,7 +392,7 @@ def test_with_every_quirk_on_each_of_two_listeners_read_what_the_truth_says() ->
     quirks = {name: min(0.02, rate * 20) for name, rate in zip(ALL_KINDS.__struct_fields__, _rates(ALL_KINDS), strict=True)}
     quirks |= {"repeat": 0.0, "overlap": 0.0, "huge": 0.0, "deaf": 0.2, "refuse": 0.2, "close_minutes": 240.0}
     exchange = make_exchange(prints=4_000, keys=(OTHER_KEY,), quirks=Quirks(**quirks), wait_for=2)
-    heard = run_day(exchange, KEY, OTHER_KEY, silence_seconds=0.2)
+    heard = run_day(exchange, KEY, OTHER_KEY, silence_seconds=0.5)
     for key, connections in enumerate(heard, 1):
         numbers = [each.number for each in exchange.told.connections if each.key == key]
         assert len(connections) == len(numbers) > 3

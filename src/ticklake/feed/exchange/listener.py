@@ -25,6 +25,8 @@ from ticklake.feed.exchange.truth import Connection, Played, Told
 
 PING: Final = b'{"type":"ping"}'
 ANSWER_SECONDS: Final = 5.0
+SWALLOW_SECONDS: Final = 60.0
+"""For a message that is larger than any frame."""
 ASK_SECONDS: Final = 0.02
 """When nothing more comes, a connection is asked so much later."""
 OVERLAP_FRAMES: Final = 20
@@ -160,13 +162,15 @@ class Listener:
                     await self._answered.wait()
 
     async def leave(self, how: str) -> None:
-        """Write down that the connection is over, and what it did not answer for."""
+        """Write down that the connection is over, and what it did not answer for. Raises what broke its sending."""
         self._end_as(self._last_words or how)
         self._sending.cancel()
         await asyncio.wait([self._sending])
         for message in self._sent:
             self._truth.miss(message.trades, self.number)
         self._answered.set()
+        if not self._sending.cancelled():
+            self._sending.result()
 
     def _end_as(self, how: str) -> None:
         """Write down how and when it ended; the first word counts."""
@@ -236,7 +240,7 @@ class Listener:
         if how in SIZES:
             self._last_words = how
             await self.socket.send(b" " * SIZES[how], text=True)
-            if await self._wait_for_answers():
+            if await self._wait_for_answers(SWALLOW_SECONDS):
                 self._last_words, self.is_told = "", True  # it takes messages of any size: life goes on
                 self.on_return()
                 return
@@ -246,10 +250,10 @@ class Listener:
         elif how != "hang" and how not in SIZES:
             await self.socket.close(1001)
 
-    async def _wait_for_answers(self) -> bool:
+    async def _wait_for_answers(self, seconds: float = ANSWER_SECONDS) -> bool:
         """Give whether all that was sent is answered for, in time."""
         waiter = await self._ask()
-        await asyncio.wait([waiter], timeout=ANSWER_SECONDS)
+        await asyncio.wait([waiter], timeout=seconds)
         return waiter.done() and _is_answer(waiter)
 
 

@@ -113,13 +113,14 @@ class Exchange:
         self._before: dict[int, Listener] = {}
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
+        self._failures: list[Exception] = []
         self._away = 0
         self._attempts: Counter[int] = Counter()
         self._door = cache(lambda key: Dice(f"{seed}/{key}/door", self._quirks, AT_THE_DOOR))
 
     @contextlib.asynccontextmanager
     async def open(self, host: str, port: int) -> AsyncIterator[int]:
-        """Listen until the block ends; give the port."""
+        """Listen until the block ends; give the port. Raises what broke the telling."""
         async with serve(
             self._listen,
             host,
@@ -140,9 +141,9 @@ class Exchange:
                 for each in working:
                     each.cancel()
                 results = await asyncio.gather(*working, return_exceptions=True)
-                for result in results:
-                    if isinstance(result, Exception):
-                        raise result
+                self._failures += [result for result in results if isinstance(result, Exception)]
+        if self._failures:
+            raise self._failures[0]
 
     async def _answer_door(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer an attempt, unless it is met by silence."""
@@ -186,14 +187,23 @@ class Exchange:
             return
         listener = self._seat(socket, key)
         try:
-            async for message in socket:
+            await self._serve(listener)
+        except Exception as error:  # the server would keep it to itself: it is raised where the exchange closes
+            self._failures.append(error)
+            self.finished.set()
+            raise
+
+    async def _serve(self, listener: Listener) -> None:
+        """Heed what a connection wishes for, until it ends."""
+        try:
+            async for message in listener.socket:
                 await self._obey(listener, message)
         except ConnectionClosed:
             pass  # it went without a word: nothing that it did not answer was delivered
         finally:
             del self._listeners[listener.number]
-            await listener.leave("open" if self._closing.is_set() else "left")
             self._changed.set()
+            await listener.leave("open" if self._closing.is_set() else "left")
 
     def _seat(self, socket: ServerConnection, key: int) -> Listener:
         """Give a connection its number, its dice, and perhaps the last words of the one before."""
