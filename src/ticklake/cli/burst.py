@@ -38,7 +38,7 @@ START_SECONDS: Final = 30.0
 UNDER_WAY_NS: Final = 3_000_000_000
 """How long a message may take from one process to the other, one that was stopped meanwhile included."""
 
-QUIRKS: Final = Quirks(twin=0.02, zero=0.002, garbage=0.002, oversize=0.0007, drop=0.0007, hang=0.0007)
+QUIRKS: Final = Quirks(twin=0.02, zero=0.002, garbage=0.002, oversize=0.001, drop=0.001, hang=0.001)
 
 
 class Line(msgspec.Struct):
