@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -115,3 +115,13 @@ def delivered(exchange: Exchange, connection: int) -> Counter[Trade]:
     """Give what the truth says arrived intact on a connection, each trade once."""
     told = exchange.told
     return Counter(trade for trade, reached in zip(told.trades, told.delivered, strict=True) if connection in reached)
+
+
+def on_loopback(exchange: Exchange, talk: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    """Talk to an exchange while it is open."""
+
+    async def run() -> None:
+        async with asyncio.timeout(30), exchange.open("127.0.0.1", 0) as port:
+            await talk(port)
+
+    asyncio.run(run())
