@@ -52,7 +52,7 @@ def test_a_hang_is_noticed_within_its_limit_and_all_symbols_are_back_with_a_log_
     async def hang(vendor: Vendor, socket: ServerConnection) -> None:
         await trade_each_second(vendor, socket, until=30 if len(vendor.opened) == 1 else 1e9)
 
-    story = collect_from(hang, seconds=200, transport=transport)
+    story = collect_from(hang, seconds=200, is_trading=always, transport=transport)
     (closed, stopped) = story.controls("session_closed")
     assert (closed["cause"], stopped["cause"]) == ("silence", "stopped")
     assert closed["at"] == pytest.approx(30 + 90, abs=0.1)
@@ -62,6 +62,7 @@ def test_a_hang_is_noticed_within_its_limit_and_all_symbols_are_back_with_a_log_
     assert subscribed["symbols"] == ["AAPL", "MSFT"]
     assert subscribed["at"] - opened["at"] < 0.5
     assert {symbol for at, kind, symbol in story.vendor.wishes if kind == "subscribe" and at > 120} == {"AAPL", "MSFT"}
+    assert story.controls("unsubscribed") == []  # it was no symbol's own silence
 
 
 def test_a_dead_market_at_night_causes_no_reconnect_and_no_question_with_a_log_in_memory() -> None:

@@ -22,10 +22,16 @@ def make_rates(*, floor_seconds: float = 60.0, symbols: Iterable[str] = ("AAPL",
     return rates
 
 
+def say_something(rates: Rates, second: float) -> None:
+    """Let the connection be heard, and no symbol."""
+    rates.see(b'{"type":"ping"}', START + round(second * SECOND))
+
+
 def first_alarm(rates: Rates, *, every: float, last: float, until: float, symbol: str = "AAPL") -> float | None:
     """Hear of a symbol regularly up to a last time, look each second; give when it is taken for silent, in seconds."""
     heard = 0.0
     for second in range(1, int(until)):
+        say_something(rates, second)
         while (heard + every) <= min(second, last):
             heard += every
             rates.see(trade(symbol).encode(), START + round(heard * SECOND))
@@ -55,7 +61,9 @@ def test_what_was_learnt_outlives_the_connection_and_the_pause_between_two_is_no
     rates.forget_all()
     assert rates.silent(START + 5_000 * SECOND) == []
     rates.observe(["AAPL"], START + 5_000 * SECOND)
+    say_something(rates, 5_060)
     assert rates.silent(START + 5_060 * SECOND) == []
+    say_something(rates, 5_061)
     assert rates.silent(START + 5_061 * SECOND) == [("AAPL", START + 5_000 * SECOND)]
 
 
@@ -64,6 +72,7 @@ def test_a_symbol_whose_rate_drops_is_learnt_anew_instead_of_asked_for_for_ever(
     assert first_alarm(rates, every=1, last=40, until=41) is None
     asked = 0
     for second in range(41, 10_000):
+        say_something(rates, second)
         if second % 100 == 0:
             rates.see(trade("AAPL").encode(), START + second * SECOND)
         for symbol, _ in rates.silent(START + second * SECOND):
@@ -85,7 +94,16 @@ def test_a_symbol_is_found_however_the_message_is_spaced(message: str) -> None:
     for second in range(1, 40):
         rates.see(message.encode(), START + second * SECOND)
         assert rates.silent(START + second * SECOND) == []
+    say_something(rates, 100)
     assert rates.silent(START + 100 * SECOND) == [("AAPL", START + 39 * SECOND)]
+
+
+def test_a_connection_that_hangs_is_no_symbols_silence() -> None:
+    rates = make_rates()
+    assert first_alarm(rates, every=1, last=40, until=41) is None
+    assert [each for second in range(41, 200) for each in rates.silent(START + second * SECOND)] == []
+    say_something(rates, 200)
+    assert rates.silent(START + 200 * SECOND) == [("AAPL", START + 40 * SECOND)]
 
 
 def test_names_that_a_server_makes_up_take_no_memory() -> None:
@@ -113,6 +131,7 @@ def test_a_real_day_raises_no_false_alarm_however_thin_it_is_made_and_without_a_
     rates = make_rates(symbols=[symbol], floor_seconds=1)
     message, heard = trade(symbol).encode(), 0
     for second in range(23_400):
+        say_something(rates, second)
         while heard < len(times) and times[heard] < second * 1_000:
             rates.see(message, START + times[heard] * 1_000_000)
             heard += 1

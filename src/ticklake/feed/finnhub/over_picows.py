@@ -9,6 +9,7 @@ once, since it would go on reading a frame that is too large.
 
 import asyncio
 import itertools
+import socket
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -26,6 +27,9 @@ from ticklake.feed.finnhub.ports import (
     Terms,
     Unreachable,
 )
+
+RECEIVE_BYTES: Final = 256 << 10
+"""What the operating system may hold back for us: the library reads all of it at once, into a buffer that grows with it."""
 
 TEXT: Final = WSMsgType.TEXT
 BINARY: Final = WSMsgType.BINARY
@@ -58,6 +62,8 @@ class _Listener(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         transport.underlying_transport.set_write_buffer_limits(self._terms.write_bytes)
+        held = transport.underlying_transport.get_extra_info("socket")
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         if self.is_abandoned:
             transport.disconnect(graceful=False)
 

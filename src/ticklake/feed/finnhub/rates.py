@@ -6,7 +6,8 @@
     judge   silent is who was not heard for PATIENCE of its own means, and for a floor of seconds at least; each time that
             asking for it again did not help, the limit doubles, up to LONGEST_SECONDS: a halt is silence too
 
-Time       `received_ns`, and the wall clock's now; hours in which the symbol does not trade count for nothing
+Time       `received_ns`, and the wall clock's now; hours in which the symbol does not trade count for nothing, and
+           where nothing at all came for the second half of the limit, the silence is the connection's
 Cost       2.2 microseconds a message of six prints, 1.1 of one print, 0.4 of a ping (one core of a busy Xeon)
 Guarantee  who was never heard of, or not MEMORY times, is never taken for silent; memory is bounded by the symbols
 
@@ -74,9 +75,11 @@ class Rates:
         self._floor_ns = round(floor_seconds * NS_PER_SECOND)
         self._pulses: dict[str, _Pulse] = {}
         self._seen: dict[bytes, int] = {}
+        self._heard_ns = 0
 
     def see(self, raw: bytes, received_ns: int) -> None:
         """Note the symbols in a message."""
+        self._heard_ns = received_ns
         self._seen.update(dict.fromkeys(_find_symbols(raw), received_ns))
         if len(self._seen) > MAX_SEEN:
             self._learn(received_ns)
@@ -112,7 +115,9 @@ class Rates:
                 continue
             if not self._is_trading(symbol, now_ns):
                 pulse.waits_from_ns, pulse.heard_ns = now_ns, 0
-            elif now_ns - max(pulse.waits_from_ns, pulse.since_ns) > pulse.limit_ns(self._floor_ns):
+                continue
+            from_ns, limit_ns = max(pulse.waits_from_ns, pulse.since_ns), pulse.limit_ns(self._floor_ns)
+            if now_ns - from_ns > limit_ns and self._heard_ns - from_ns > limit_ns / 2:
                 pulse.fruitless += 1
                 pulse.is_asked = False
                 found.append((symbol, pulse.since_ns))
