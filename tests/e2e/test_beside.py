@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from tests.live_rig import KEY, make_exchange
+from tests.live_rig import KEY, controls, make_exchange
 from tests.rig import (
     Rows,
     build,
@@ -38,7 +38,7 @@ from ticklake.cli.lake import Lake
 from ticklake.cli.live import LiveFeed, SharedWriter
 from ticklake.cli.main import cli
 from ticklake.cli.run import _find_live
-from ticklake.errors import KeyRefused, QueryInvalid, SettingsInvalid
+from ticklake.errors import KeyRefused, LogCorrupt, QueryInvalid, SettingsInvalid
 from ticklake.feed.exchange.serve import Exchange
 from ticklake.locks import hold_stage
 
@@ -192,6 +192,7 @@ def test_run_answers_readers_while_it_collects_and_replays_and_the_next_run_goes
         assert balance(lake.log, lake.store, lake.query)[0].parts["pending"] == 0
         first = Counter(lake.query(LIVE).rows)
 
+        settings["TICKLAKE_WAREHOUSE__RUN_BATCH_RECORDS"] = "3000"
         with start_ticklake(home, "run", str(recording), "--json", environment=settings) as running:
             for _ in running.moments():
                 if len(terminal.waits) < COMMANDS_TYPED:
@@ -287,3 +288,43 @@ def test_a_feed_that_was_stopped_before_it_began_connects_to_nobody(tmp_path: Pa
     log.close()
     assert (live.tally() or {})["connections"] == 0
     assert lake.log.end_offset(0) == 0
+
+
+def test_a_feed_is_stopped_from_another_thread_and_closes_its_session(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    exchange = make_exchange(open_lake(tmp_path / "home"), prints=100)
+    serving = Serving(exchange)
+    with serving.open():
+        set_feed(key=KEY, symbols=json.dumps(exchange.symbols))
+        lake = Lake.at(tmp_path / "home")
+        live = LiveFeed.of(lake, serving.url)
+        assert live is not None
+        log = SharedWriter(lake.open_log_writer())
+        collecting = threading.Thread(target=live.collect, args=(log,))
+        collecting.start()
+        while collecting.is_alive() and not exchange.finished.is_set():
+            collecting.join(0.05)
+        live.stop(at_once=True)
+        collecting.join(30)
+    log.close()
+    (last,) = controls(lake, "session_closed")
+    assert last["cause"] == "stopped"
+    assert (live.tally() or {})["frames"] > 0
+
+
+class TornLog:
+    """A log that fails, as no real one does on demand."""
+
+    def append(self, records: Sequence[bytes]) -> int:
+        raise LogCorrupt(f"{len(records)} records found no segment", hint="")
+
+    def close(self) -> None: ...
+
+
+def test_a_faked_log_that_fails_ends_the_feed_with_its_sentence(tmp_path: Path, set_feed: Callable[..., None]) -> None:
+    serving = Serving(make_exchange(open_lake(tmp_path / "home"), prints=100))
+    with serving.open():
+        set_feed(key=KEY, symbols='["AAPL"]')
+        live = LiveFeed.of(Lake.at(tmp_path / "home"), serving.url)
+        assert live is not None
+        with pytest.raises(LogCorrupt, match="found no segment"):
+            live.collect(SharedWriter(TornLog()))

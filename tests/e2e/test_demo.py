@@ -45,7 +45,7 @@ def first(home: Path) -> Result:
 def chaos(home: Path, first: Result) -> subprocess.CompletedProcess[str]:
     """A demo that kills, in the home of the first: a process of its own, since it forks."""
     assert first.exit_code == 0
-    command = [sys.executable, "-m", "ticklake.cli", "--home", str(home), "demo", "--chaos", "--prints", "8000", "--json"]
+    command = [sys.executable, "-m", "ticklake.cli", "--home", str(home), "demo", "--chaos", "--prints", "20000", "--json"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 

@@ -6,6 +6,7 @@ Raises     LoopbackRefused where no program may listen on 127.0.0.1
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import select
@@ -37,7 +38,7 @@ START_SECONDS: Final = 30.0
 UNDER_WAY_NS: Final = 3_000_000_000
 """How long a message may take from one process to the other, one that was stopped meanwhile included."""
 
-QUIRKS: Final = Quirks(twin=0.02, zero=0.002, garbage=0.002, oversize=0.0007, drop=0.0007, hang=0.0007)
+QUIRKS: Final = Quirks(twin=0.02, zero=0.002, garbage=0.002, oversize=0.001, drop=0.001, hang=0.001)
 
 
 class Line(msgspec.Struct):
@@ -84,13 +85,15 @@ def serve_burst(children: Children, clock: Clock, seed: int, prints: int, truth:
 async def _serve(exchange: Exchange, port_to: int) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    try:
-        async with exchange.open(HOST, 0) as port:
-            os.write(port_to, str(port).encode())
-            os.close(port_to)
-            await stopping.wait()
-    except OSError as error:
-        os.write(port_to, str(error.strerror or error).encode())
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(exchange.open(HOST, 0))
+        except OSError as error:
+            os.write(port_to, str(error.strerror or error).encode())
+            raise
+        os.write(port_to, str(port).encode())
+        os.close(port_to)
+        await stopping.wait()
 
 
 class Burst:

@@ -10,6 +10,7 @@ Raises     LoopbackRefused where no program may listen on 127.0.0.1
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 import secrets
@@ -111,27 +112,27 @@ class Day:
         return recorder
 
     async def _collect(self, exchange: Exchange, key: str, recorder: Recorder, show: Callable[[int], None]) -> None:
-        clock = exchange.market_clock
-        try:
-            async with exchange.open(HOST, 0) as port:
-                client = FinnhubClient(
-                    recorder,
-                    url=f"ws://{HOST}:{port}",
-                    key=key,
-                    symbols=exchange.symbols,
-                    clock=clock,
-                    limits=LIMITS,
-                    chance=random.Random(self._seed),  # noqa: S311 — jitter, not a secret
-                )
-                collecting = asyncio.create_task(client.collect())
-                while not (exchange.finished.is_set() or collecting.done()):
-                    await asyncio.wait([collecting], timeout=SHOW_SECONDS)
-                    show(len(exchange.told.trades))
-                    _check_reached(client)
-                client.stop()
-                await collecting
-        except OSError as error:
-            raise refused(error.strerror or str(error)) from error
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                port = await stack.enter_async_context(exchange.open(HOST, 0))
+            except OSError as error:
+                raise refused(error.strerror or str(error)) from error
+            client = FinnhubClient(
+                recorder,
+                url=f"ws://{HOST}:{port}",
+                key=key,
+                symbols=exchange.symbols,
+                clock=exchange.market_clock,
+                limits=LIMITS,
+                chance=random.Random(self._seed),  # noqa: S311 — jitter, not a secret
+            )
+            collecting = asyncio.create_task(client.collect())
+            while not (exchange.finished.is_set() or collecting.done()):
+                await asyncio.wait([collecting], timeout=SHOW_SECONDS)
+                show(len(exchange.told.trades))
+                _check_reached(client)
+            client.stop()
+            await collecting
         self.connections += client.connections
         self.attempts += client.attempts
 

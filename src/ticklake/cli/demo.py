@@ -77,19 +77,21 @@ def _show_day(home: Path, seed: int, prints: int, *, as_json: bool) -> None:
 
     run = _Run(Lake.at(home).open())
     day = run.make_day(seed, prints)
-    for half in range(len(day.halves)):
-        run.collect(day, half)
-        run.land()
-        run.build()
-    hops, comparisons = run.check(day)
-    comparisons.append(run.verify())
+    try:
+        for half in range(len(day.halves)):
+            run.collect(day, half)
+            run.land()
+            run.build()
+        hops, comparisons = run.check(day)
+        comparisons.append(run.verify())
+    finally:
+        gc.unfreeze()
     if as_json:
         print_json(make_document(day, hops, comparisons) | {"home": home, "seed": seed, "stages": run.stages})
     else:
         print_report(day, hops, comparisons)
         print_chart(run.lake.query, CHART_SYMBOL)
         print_next(home, CHART_SYMBOL)
-    gc.unfreeze()
     _raise_failure(seed, hops, comparisons)
 
 
