@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 PAGE: Final = Path(__file__).with_name("RESULTS.md")
-SCHEDULED: Final = {policy: "scheduled before everything else (`chrt -r 1 make bench`)" for policy in (os.SCHED_RR, os.SCHED_FIFO)}
+SCHEDULED: Final = dict.fromkeys((os.SCHED_RR, os.SCHED_FIFO), "scheduled before everything else (`chrt -r 1 make bench`)")
 """On a machine that others use, the numbers are ours alone only if the processes need not queue for the processor."""
 
 COLUMNS: Final = ("what", "ours", "peer", "ratio", "bar", "held")
