@@ -1,17 +1,18 @@
 """Our collector as a process: the real client, recorder and log; or the same client with the recording left out.
 
-Run        python -m bench.collector URL FOLDER full|socket     ends with SIGTERM; prints a Collected as JSON
+Run        python -m bench.collector URL FOLDER full|socket LIBRARY     ends with SIGTERM; prints a Collected as JSON
 Time       processor seconds of the whole process, all threads, from the opened session to the end
 Units      arrival to durable: from a record's `received_ns` to the moment at which the recorder was told of its commit
 """
 
 import asyncio
+import importlib
 import resource
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,8 +22,11 @@ from ticklake.feed.finnhub.client import FinnhubClient
 from ticklake.feed.recorder import Recorder
 from ticklake.log.sqlite import SqliteLog, SqliteLogWriter
 
-SEGMENT_RECORDS = 200_000
+SEGMENT_RECORDS: Final = 200_000
 """As the settings have it."""
+
+USUAL: Final = "websockets"
+"""The library for WebSockets that the client uses if nothing else is said."""
 
 
 class Collected(msgspec.Struct):
@@ -77,12 +81,19 @@ def percentiles(values: list[float]) -> list[float]:
     return [round(ranked[min(len(ranked) - 1, int(len(ranked) * share))], 3) for share in (0.5, 0.99, 1.0)]
 
 
-async def collect(url: str, folder: Path, recorder_type: type[Recorder]) -> Collected:
+def choose_library(name: str) -> dict[str, Any]:
+    """Give what makes the client use a library; the usual one needs nothing said."""
+    if name == USUAL:
+        return {}
+    return {"transport": getattr(importlib.import_module(f"ticklake.feed.finnhub.over_{name}"), f"open_{name}")}
+
+
+async def collect(url: str, folder: Path, recorder_type: type[Recorder], library: str = USUAL) -> Collected:
     """Collect until told to stop."""
     stopwatch = Stopwatch()
     log = SqliteLogWriter(folder, segment_records=SEGMENT_RECORDS)
     recorder = recorder_type(log, feed="finnhub", collector="bench", clock=SystemClock(), on_commit=stopwatch.note)
-    client = FinnhubClient(recorder, url=url, key="bench", symbols=SYMBOLS, clock=SystemClock())
+    client = FinnhubClient(recorder, url=url, key="bench", symbols=SYMBOLS, clock=SystemClock(), **choose_library(library))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, client.stop)
     before = spent_seconds()
     await client.collect()
@@ -120,4 +131,4 @@ def _examine(folder: Path, stopwatch: Stopwatch, collected: Collected) -> None:
 
 if __name__ == "__main__":
     kind = {"full": Recorder, "socket": Deaf}[sys.argv[3]]
-    print(msgspec.json.encode(asyncio.run(collect(sys.argv[1], Path(sys.argv[2]), kind))).decode())
+    print(msgspec.json.encode(asyncio.run(collect(sys.argv[1], Path(sys.argv[2]), kind, sys.argv[4]))).decode())

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from bench.collector import Collected
+from bench.collector import USUAL, Collected
 from bench.load import PRINTS, Sent
 from bench.results import Line, Stage
 
@@ -81,13 +81,13 @@ def run(module: str, *arguments: str, frames_a_second: int, seconds: float) -> R
     return Run(sent, collected)
 
 
-def measure(seconds: float) -> Stage:
-    """Measure the feed for so many seconds a run."""
-    ours = run("collector", "full", frames_a_second=BURST_FRAMES, seconds=seconds)
-    socket = run("collector", "socket", frames_a_second=BURST_FRAMES, seconds=seconds)
+def measure(seconds: float, library: str) -> Stage:
+    """Measure the feed for so many seconds a run, over a library for WebSockets."""
+    ours = run("collector", "full", library, frames_a_second=BURST_FRAMES, seconds=seconds)
+    socket = run("collector", "socket", library, frames_a_second=BURST_FRAMES, seconds=seconds)
     pace = _find_pace("loop", seconds=min(seconds, SHORT_SECONDS))
     peer = run("loop", frames_a_second=pace, seconds=seconds)
-    quiet = run("collector", "full", frames_a_second=QUIET_FRAMES, seconds=seconds)
+    quiet = run("collector", "full", library, frames_a_second=QUIET_FRAMES, seconds=seconds)
     quiet_peer = run("loop", frames_a_second=QUIET_FRAMES, seconds=seconds)
     rates = ours.trades_a_cpu_second, peer.trades_a_cpu_second
     lines = [
@@ -118,7 +118,12 @@ def measure(seconds: float) -> Stage:
         f"{BURST_FRAMES:,} frames of {PRINTS} trades a second for {seconds:g} s, and {QUIET_FRAMES} frames a second where it says quiet;"
         f" the peer at {pace:,} frames a second, the most that it reads in time. Times: median / 99 of 100 / worst. `python -m bench feed`"
     )
-    return Stage("feed", "`websocket-client`, `json`, an INSERT a trade into SQLite, the same commits", how, lines)
+    return Stage(
+        "feed" if library == USUAL else f"feed, over {library}",
+        "`websocket-client`, `json`, an INSERT a trade into SQLite, the same commits",
+        how,
+        lines,
+    )
 
 
 def _find_pace(module: str, *, seconds: float) -> int:

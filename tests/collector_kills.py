@@ -5,7 +5,7 @@
     collector  `ticklake collect` in a process of its own, forked from one that imported everything and opened nothing
     kill       SIGKILL at a random moment, or at a fault point; the next one starts at once, in the same home
     pulse      a thread that commits to a log of its own, on the same disk, as often as a collector: how long the machine
-               itself holds up a commit
+               itself holds up a commit; what the collector's threads queued for the processor comes on top
 
 Time       told and killed on the wall clock of this machine, which is the collector's too
 """
@@ -64,7 +64,7 @@ class Life(msgspec.Struct):
     """The fault point at which it died; empty if a moment was chosen."""
     ended_ns: int = 0
     held_up_ns: int = 0
-    """How long the machine held up a commit of nobody's, at most, about when it died."""
+    """How long the machine held it up about when it died: a commit of nobody's, at most, and the queue for the processor."""
 
 
 class Report(msgspec.Struct):
@@ -116,6 +116,8 @@ class Torment:
         self._chance = random.Random(seed)
         self._context = untraced_forkserver()
         self._first_told = asyncio.Event()
+        self._pid = 0
+        self._queued: list[tuple[int, int]] = []
         self.report = Report()
 
     async def run(self, *, kills: int, points: tuple[tuple[str, int], ...] = ()) -> Report:
@@ -131,7 +133,7 @@ class Torment:
                     await self._live(port, seconds=self._chance.uniform(0.0, LIFE_SECONDS), is_sure=number % EARLY_DEATHS > 0)
                 await self._live(port, seconds=LIFE_SECONDS, is_sure=True, is_killed=False)
             for life in self.report.lives:
-                life.held_up_ns = pulse.held_up_ns(life.ended_ns)
+                life.held_up_ns += pulse.held_up_ns(life.ended_ns)
         return self.report
 
     async def _live(
@@ -143,16 +145,24 @@ class Torment:
         url = f"ws://127.0.0.1:{port}/{len(self.report.lives) - 1}"  # by its path the exchange knows which life it talks to
         process = self._context.Process(target=collect, args=(str(self._home), url, point, on_hit))
         process.start()
+        self._pid, self._queued = process.pid or 0, []
         if is_sure:
             await asyncio.wait_for(self._first_told.wait(), SURE_SECONDS)
         await _wait_for_end(process, seconds)
         self.report.lives[-1].ended_ns = time.time_ns()
+        self.report.lives[-1].held_up_ns = self._queued_of_late()
         if process.is_alive() and not point:
             (process.kill if is_killed else process.terminate)()
             await _wait_for_end(process, SURE_SECONDS)
         expected = -9 if is_killed else 0
         if process.exitcode != expected:
             raise AssertionError(f"the collector of life {len(self.report.lives)} {point} ended with {process.exitcode}")
+
+    def _queued_of_late(self) -> int:
+        """Give how long the collector's threads could have run and did not, in the time before now that counts."""
+        queued_ns, from_ns = read_queued_ns(self._pid), time.time_ns() - AROUND_NS
+        before = [queued for at_ns, queued in self._queued if at_ns <= from_ns]
+        return queued_ns - (before[-1] if before else 0)
 
     async def _tell(self, socket: ServerConnection) -> None:
         """Tell a frame, and the next, at the exchange's own pace."""
@@ -164,9 +174,20 @@ class Torment:
             message = join(*(write_print(each.symbol, now_ns // 1_000_000, serial=each.serial) for each in told))
             socket.transport.write(pack(message))
             self.report.told += told
+            if serial % 30 == 0:
+                self._queued.append((now_ns, read_queued_ns(self._pid)))
             self._first_told.set()
             due += PAUSE_SECONDS
             await asyncio.sleep(due - asyncio.get_running_loop().time())
+
+
+def read_queued_ns(pid: int) -> int:
+    """Give how long a process's threads have waited for a processor since they began; 0 where the system does not tell."""
+    queued_ns = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            queued_ns += int(thread.read_text().split()[1])
+    return queued_ns
 
 
 async def _wait_for_end(process: ForkServerProcess, seconds: float) -> None:

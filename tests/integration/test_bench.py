@@ -1,12 +1,13 @@
 """The measurements themselves: what they count, in a second or two, without looking at how fast it was."""
 
+from bench.collector import USUAL
 from bench.feed import BURST_FRAMES, run
 from bench.load import PRINTS
 from bench.results import Line, Stage, write_page
 
 
 def test_a_burst_is_counted_frame_by_frame() -> None:
-    burst = run("collector", "full", frames_a_second=BURST_FRAMES // 10, seconds=1.0)
+    burst = run("collector", "full", USUAL, frames_a_second=BURST_FRAMES // 10, seconds=1.0)
     assert burst.sent.frames == burst.collected.frames == BURST_FRAMES // 10
     assert burst.missing == 0
     median, most, worst = burst.collected.durable_ms
@@ -15,7 +16,7 @@ def test_a_burst_is_counted_frame_by_frame() -> None:
 
 
 def test_the_socket_alone_records_nothing() -> None:
-    deaf = run("collector", "socket", frames_a_second=100, seconds=0.2)
+    deaf = run("collector", "socket", USUAL, frames_a_second=100, seconds=0.2)
     assert deaf.collected.frames == deaf.sent.frames == 20
     assert deaf.collected.durable_ms == []
 

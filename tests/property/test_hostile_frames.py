@@ -153,10 +153,18 @@ def test_hostile_messages_land_as_they_came_and_spoil_nothing(tmp_path: Path) ->
         (b"{" + b" " * (MAX_FRAME_BYTES - 2) + b"}", True),
         (b"\x00" * MAX_FRAME_BYTES, True),
         (b"\xff" * MAX_FRAME_BYTES, True),
+        ((b"[]" * 600 + b'"\\' * MAX_FRAME_BYTES)[:MAX_FRAME_BYTES], True),
         (b"{" + b" " * (MAX_FRAME_BYTES - 1) + b"}", False),
         (b"\xff" * (MAX_FRAME_BYTES + 1), False),
     ],
-    ids=["as JSON", "as text, six bytes for each", "as base64", "one byte over", "one byte over, not UTF-8"],
+    ids=[
+        "as JSON",
+        "as text, six bytes for each",
+        "as base64",
+        "a text that never ends, again and again",
+        "one byte over",
+        "one byte over, not UTF-8",
+    ],
 )
 def test_a_message_may_have_one_mebibyte_whole_or_in_parts(lake: Lake, wide: bytes, *, is_kept: bool) -> None:
     sound = join(write_print(SYMBOL, lake.clock.now_ns() // 1_000_000, serial=1))

@@ -78,27 +78,27 @@ def is_embeddable(raw: bytes) -> bool:
     """Whether a message can stand in the envelope as it came: UTF-8 JSON without line breaks, not too deep, that validates."""
     if b"\n" in raw or b"\r" in raw:
         return False
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _measure_depth(raw) > MAX_DEPTH:
-        return False
     try:
         if not raw.isascii():
             raw.decode()
         _validate(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return True
+    return raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH or not _is_too_deep(raw)
 
 
-def _measure_depth(raw: bytes) -> int:
-    """Give how many arrays and objects stand in one another, at most; brackets in texts do not count."""
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(raw):
+def _is_too_deep(raw: bytes) -> bool:
+    """Whether more arrays and objects of valid JSON stand in one another than may; brackets in texts do not count."""
+    depth = 0
+    for found in _BRACKETS.finditer(raw):
+        bracket = found[0]
         if bracket in {b"[", b"{"}:
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > MAX_DEPTH:
+                return True
         elif bracket in {b"]", b"}"}:
             depth -= 1
-    return deepest
+    return False
 
 
 def frame_body(raw: bytes) -> bytes:
