@@ -31,6 +31,10 @@ HOUR_MS: Final = 3_600_000
 OPEN_HOURS: Final = 5.4
 """From the tape's first moment: a little before the bell."""
 
+KNOWN_FRAMES: Final = 40
+JUDGED_SECONDS: Final = 400
+"""So many messages tell a symbol's rate, and in so many seconds the busy ones are found silent, whatever came before."""
+
 BREAKS: Final = msgspec.structs.replace(
     ALL_KINDS,
     drop=0.006,
@@ -177,11 +181,25 @@ def measure_loss(gap: Gap, told: Told, hangs: dict[int, int]) -> int:
 def test_a_symbol_that_falls_silent_alone_is_asked_for_again_and_what_it_missed_is_a_gap(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "lake")
     told = live(lake, Quirks(mute=0.01), hours=0.5 * DEPTH)
-    gaps = read_gaps(lake)
-    muted = {each.note for each in told.quirks if each.quirk == "mute"}
-    lost = find_lost(lake, told)
-    assert lost
-    assert {told.trades[number].symbol for number in lost} <= muted
-    for number in lost:
-        inside = [gap for gap in gaps[told.trades[number].symbol] if gap.from_ns <= told.told_ns[number] <= gap.to_ns]
-        assert {gap.cause for gap in inside} == {"symbol_silent"}
+    gaps, lost = read_gaps(lake), find_lost(lake, told)
+    silences = find_silences(told)
+    assert {told.trades[number].symbol for number in lost} <= {symbol for symbol, *_ in silences}
+    judged = 0
+    for symbol, from_ns, is_known in silences:
+        first = [number for number in lost if told.trades[number].symbol == symbol and told.told_ns[number] >= from_ns]
+        if not is_known or not first or told.told_ns[-1] - from_ns < JUDGED_SECONDS * NS:
+            continue  # nobody can tell by its rate that it is silent, or not yet
+        judged += 1
+        told_ns = told.told_ns[first[0]]
+        assert [gap.cause for gap in gaps[symbol] if gap.from_ns <= told_ns <= gap.to_ns] == ["symbol_silent"]
+    assert judged >= 3
+
+
+def find_silences(told: Told) -> list[tuple[str, int, bool]]:
+    """Give who was muted and when, and whether it had been heard often enough before for its rate to be known."""
+    found = []
+    for each in told.quirks:
+        if each.quirk == "mute":
+            heard = {told.told_ns[n] for n, trade in enumerate(told.trades) if trade.symbol == each.note and told.told_ns[n] < each.told_ns}
+            found.append((each.note, each.told_ns, len(heard) > KNOWN_FRAMES))
+    return found
