@@ -26,13 +26,16 @@ from ticklake.feed.exchange.quirks import Quirks
 from ticklake.feed.exchange.serve import Exchange, Plan
 from ticklake.feed.exchange.tape import make_tape
 from ticklake.feed.exchange.truth import Played, Told
-from ticklake.feed.finnhub.client import FEED, FinnhubClient, Limits
+from ticklake.feed.finnhub.client import FinnhubClient, Limits
 from ticklake.feed.recorder import Recorder
 
 if TYPE_CHECKING:
     from ticklake.cli.lake import Lake
 
 HOST: Final = "127.0.0.1"
+FEED: Final = "demo"
+"""What is made up is never taken for the vendor's."""
+
 COLLECTOR: Final = "demo"
 HALVES: Final = 2
 SHOW_SECONDS: Final = 0.1

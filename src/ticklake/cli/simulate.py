@@ -123,7 +123,7 @@ async def _simulate(exchange: "Exchange", port: int, keys: Sequence[str], *, unt
         others = f" and {more:,} more" if more > 0 else ""
         click.echo(f"an exchange listens on ws://{HOST}:{taken} for {', '.join(named)}{others}; in another terminal:", err=as_json)
         for key in keys:
-            click.echo(f"  {key}ticklake collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}", err=as_json)
+            click.echo(f"  {key}ticklake --home simulated collect --url ws://{HOST}:{taken} {' '.join(exchange.symbols[:3])}", err=as_json)
         click.echo(f"it answers the vendor's REST too, at http://{HOST}:{taken}/api/v1", err=as_json)
         await stopping.wait()
 

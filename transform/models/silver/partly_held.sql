@@ -3,7 +3,8 @@
     feed, symbol, traded_ms, price, size, conditions
 
     A collector missed a print if another received it while it was not connected. The true number of such prints
-    cannot be known: silver.trades has as many as the collector that held most.
+    cannot be known: silver.trades has as many as the collector that held most. An answer to a question is no
+    connection: what it does not hold, it was not there to miss.
 #}
 {{ config(materialized='view', tags=['definition']) }}
 
@@ -28,16 +29,18 @@ feeds as (
 copies as (
 
     select
-        feed,
-        symbol,
-        traded_ms,
-        price,
-        size,
-        conditions,
-        collector,
-        received_ns
+        prints.feed,
+        prints.symbol,
+        prints.traded_ms,
+        prints.price,
+        prints.size,
+        prints.conditions,
+        prints.collector,
+        prints.received_ns
     from prints
-    where occurrence is not null
+    inner join feed_sessions
+        on prints.feed = feed_sessions.feed and prints.session = feed_sessions.session
+    where prints.occurrence is not null and feed_sessions.cause is distinct from 'answered'
 
 ),
 

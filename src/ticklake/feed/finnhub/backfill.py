@@ -31,7 +31,7 @@ TICK_FEED: Final = "finnhub_tick"
 CANDLE_FEED: Final = "finnhub_candle"
 SPLIT_FEED: Final = "finnhub_split"
 
-PAGE_TICKS: Final = 5_000
+PAGE_TICKS: Final = 2_000
 """A page of ticks, each with four codes, stays far under the size of a frame."""
 
 CANDLES_AT_ONCE: Final = 7 * 24 * 60
