@@ -33,7 +33,7 @@ def read_trades(message: Message, frame: Any, text: str, kept: str) -> Iterator[
             len(each.findall(text)) != len(items) for each in NUMBER_TEXTS.values()
         )
         for index, item in enumerate(items):
-            yield _read_item(message, index, item, kept, is_doubtful=is_doubtful)
+            yield _read_item(message, index, item, kept, is_doubtful=is_doubtful, has_places=True)
 
 
 def _find_problem(frame: Any) -> str:
@@ -48,7 +48,7 @@ def _find_problem(frame: Any) -> str:
     return ""
 
 
-def _read_item(message: Message, index: int, item: Any, frame: str, *, is_doubtful: bool) -> Print:
+def _read_item(message: Message, index: int, item: Any, frame: str, *, is_doubtful: bool = False, has_places: bool = False) -> Print:
     if not isinstance(item, dict):
         return make_print(message, index, {}, "malformed", frame)
     if isinstance(item, Repeating):
@@ -57,7 +57,7 @@ def _read_item(message: Message, index: int, item: Any, frame: str, *, is_doubtf
     symbol, traded, price, size = get("s"), get("t"), get("p"), get("v")
     if type(symbol) is not str or not symbol or not type(traded) is type(price) is type(size) is Digits:
         return make_print(message, index, item, "malformed", frame)
-    traded_ms = read_time(traded)
+    traded_ms = read_time(traded, has_places=has_places)
     conditions = read_codes(get("c"))
     if traded_ms is None or conditions is None:
         return make_print(message, index, item, "malformed", frame)
@@ -79,7 +79,7 @@ def read_ticks(message: Message, frame: Any, text: str, kept: str) -> Iterator[P
     prices, sizes, times = (frame[key] or [] for key in TICK_ARRAYS)
     codes = frame.get("c") or [None] * len(prices)
     for index, (price, size, traded, code) in enumerate(zip(prices, sizes, times, codes, strict=True)):
-        yield _read_item(message, index, {"s": frame["s"], "p": price, "v": size, "t": traded, "c": code}, kept, is_doubtful=False)
+        yield _read_item(message, index, {"s": frame["s"], "p": price, "v": size, "t": traded, "c": code}, kept)
 
 
 def _find_answer_problem(frame: Any, text: str) -> str:

@@ -22,7 +22,7 @@ PLACES_BEFORE: Final = 10
 
 TIME_DIGITS: Final = 18
 TIME_UNIT: Final = Decimal("1e-8")
-"""Below half of it, a fraction of a millisecond is none."""
+"""The places of a time in a message of the socket: a decimal(38, 8)."""
 
 YEAR_1990_MS: Final = 631_152_000_000
 FUTURE_MS: Final = 60_000
@@ -125,15 +125,18 @@ def judge(price: int, size: int, traded_ms: int, received_ns: int) -> str:
     return "time_before_1990" if traded_ms < YEAR_1990_MS else "time_in_future"
 
 
-def read_time(digits: str) -> int | None:
-    """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction that counts."""
+def read_time(digits: str, *, has_places: bool) -> int | None:
+    """Give whole milliseconds of less than nineteen digits; None for what is more, or has a fraction.
+
+    Where a time is read with so many places as TIME_UNIT has (`has_places`), a fraction that does not reach them is none.
+    """
     exact = _read_number(digits)
     if exact == 0:
         return 0  # however many zeros it is written with
     if exact is None or exact.adjusted() >= TIME_DIGITS:
         return None
-    rounded = exact.quantize(TIME_UNIT, ROUND_HALF_UP)
-    return int(rounded) if rounded == rounded.to_integral_value() else None
+    told = exact.quantize(TIME_UNIT, ROUND_HALF_UP) if has_places else exact
+    return int(told) if told == told.to_integral_value() else None
 
 
 def _read_number(digits: str) -> Decimal | None:
