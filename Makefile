@@ -18,12 +18,12 @@ demo: $(READY) ## an accelerated market through every stage, checked against its
 	@$(BIN)/ticklake --home .demo demo
 
 test: $(READY) ## the tests, with branch coverage
-	@$(BIN)/pytest -n 2 --dist worksteal --cov --ignore tests/faults
+	@$(BIN)/pytest -n 2 --dist worksteal --cov -m "not deep" --ignore tests/faults
 
-properties: $(READY) ## the properties of whole lakes, with four times the examples of `make test`
-	@TICKLAKE_TEST_DEPTH=4 $(BIN)/pytest -n 2 --dist worksteal tests/property
+properties: $(READY) ## four times the examples of the properties, a million live trades, the tape sent twice
+	@TICKLAKE_TEST_DEPTH=4 $(BIN)/pytest -n 2 --dist worksteal -m "prop or deep" --ignore tests/faults
 
-faults: $(READY) ## kill every stage, at each fault point and at random moments
+faults: $(READY) ## kill and stall every stage, fill its disk: at each fault point and at random moments
 	@$(BIN)/pytest -n 2 tests/faults
 
 bench: $(READY) ## how fast each stage is, beside a peer: writes bench/RESULTS.md (eight minutes, on a machine that rests)

@@ -35,6 +35,13 @@ settings.register_profile(
 settings.load_profile("ticklake")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the properties by their folder."""
+    for item in items:
+        if "property" in item.path.parts:
+            item.add_marker("prop")
+
+
 @contextmanager
 def untraced() -> Iterator[None]:
     """Let no coverage be measured for a while, in this thread and in those that it starts."""

@@ -1,19 +1,13 @@
 """The demo as a newcomer types it, on a smaller market."""
 
-import json
-import os
 import re
-import select
 import shlex
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.rig import open_lake, start_ticklake
+from tests.rig import open_lake
 from ticklake.audit.ledger import Hop
 from ticklake.audit.truth import Comparison
 from ticklake.cli import day
@@ -39,14 +33,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(home: Path) -> Result:
     return type_line(f"ticklake --home '{home}' demo --prints {PRINTS}")
-
-
-@pytest.fixture(scope="module")
-def chaos(home: Path, first: Result) -> subprocess.CompletedProcess[str]:
-    """A demo that kills, in the home of the first: a process of its own, since it forks."""
-    assert first.exit_code == 0
-    command = [sys.executable, "-m", "ticklake.cli", "--home", str(home), "demo", "--chaos", "--prints", "20000", "--json"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_the_demo_ends_well_and_shows_what_it_promises(first: Result) -> None:
@@ -92,34 +78,6 @@ def test_what_to_type_next_can_be_typed(first: Result) -> None:
     assert "unreadable_frame" in answers[1].stdout
     assert "quarantined" in answers[2].stdout
     assert "trades" in answers[3].stdout
-
-
-def test_every_promise_holds_though_everything_is_killed_and_stalled(
-    first: Result, chaos: subprocess.CompletedProcess[str], home: Path
-) -> None:
-    assert first.exit_code == 0
-    assert chaos.returncode == 0, chaos.stderr
-    document = json.loads(chaos.stdout)
-    assert document["holds"] is True
-    assert all(each["has_held"] for each in document["promises"])
-    assert len(document["promises"]) == 12
-    assert (home / "truth.ndjson").exists()  # it began afresh where another demo had been
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel ends a process with its parent")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
-    with start_ticklake(tmp_path / "home", "demo", "--chaos", "--prints", "2000") as running:
-        running.wait_for("exchange a morning")
-        pid = running.process.pid
-        children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        assert len(children) >= 2  # the exchange and the collector
-        watched = [os.pidfd_open(child) for child in children]
-        running.process.send_signal(number)
-        assert running.process.wait(timeout=30) == -number
-    assert [bool(select.select([each], [], [], 30)[0]) for each in watched] == [True] * len(watched)
-    for each in watched:
-        os.close(each)
 
 
 def test_without_loopback_the_demo_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from ticklake.feed.exchange.truth import Connection, Told
 from ticklake.feed.finnhub.client import FinnhubClient, Limits
 from ticklake.feed.recorder import Recorder
 
-pytestmark = pytest.mark.no_cover  # hours of trading
+pytestmark = [pytest.mark.deep, pytest.mark.no_cover]  # hours of trading
 
 LIMITS: Final = Limits()
 NS: Final = 1_000_000_000

@@ -24,11 +24,11 @@ from ticklake.landing.land import Cut, Lander
 from ticklake.log.sqlite import PARTITION
 from ticklake.warehouse.transform import find_project
 
-pytestmark = pytest.mark.no_cover  # a day of trading
+pytestmark = [pytest.mark.deep, pytest.mark.no_cover]  # a day of trading
 
 COLLECTORS: Final = ("a", "b")
 PRINTS: Final = 1_060_000 if DEPTH > 1 else 20_000
-"""In `make properties` more than a million trades."""
+"""More than a million trades, as `make properties` runs it."""
 
 ALONE: Final = (
     "is_suspected_repeat and (session, seq) in (select (session, seq) from silver.prints group by session, seq having count(*) = 1)"

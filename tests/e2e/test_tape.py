@@ -147,6 +147,7 @@ def test_an_independent_publisher_made_the_same_bars(lake: Lake, published: list
     assert other_prices <= 3, "an independent publisher made other bars of the same tape"
 
 
+@pytest.mark.deep
 def test_the_tape_sent_again_adds_nothing(lake: Lake, trades: list[Path], tmp_path: Path) -> None:
     shutil.copytree(lake.home.root, tmp_path / "home")
     again = open_lake(tmp_path / "home")

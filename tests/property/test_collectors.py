@@ -74,7 +74,7 @@ def gaps(draw: st.DrawFn) -> list[tuple[int, int]]:
     return [(start, start + draw(st.integers(1, 60))) for start in starts]
 
 
-@settings(max_examples=1 * DEPTH)
+@settings(max_examples=DEPTH)
 @given(first=st.integers(0, 100_000), of_a=gaps(), of_b=gaps(), seed=st.integers(0, 2**32 - 1))
 def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_counted(
     first: int, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]], seed: int, tape: Path, tmp_path_factory: pytest.TempPathFactory

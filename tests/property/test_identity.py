@@ -65,7 +65,7 @@ def _expect(record: bytes, index: int, tick: Tick) -> tuple[Any, ...]:
     return (stamp["feed"], tick.symbol, tick.traded_ms, Decimal(tick.price), Decimal(tick.size), codes, *place)
 
 
-@settings(max_examples=2 * DEPTH)
+@settings(max_examples=DEPTH)
 @given(delivery=deliveries(), object_records=st.integers(3, 20))
 def test_trades_are_the_truth_whatever_was_sent_again(
     delivery: Delivery, object_records: int, tmp_path_factory: pytest.TempPathFactory

@@ -78,7 +78,7 @@ def reach_of(lake: Lake, load_id: int) -> tuple[set[tuple[str, datetime]], set[t
     return touched, moved
 
 
-@settings(max_examples=1 * DEPTH)
+@settings(max_examples=DEPTH)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_late_prints_change_their_reach_alone_and_any_order_of_building_gives_the_same(
     seed: int, tmp_path_factory: pytest.TempPathFactory

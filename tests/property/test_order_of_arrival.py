@@ -81,7 +81,7 @@ def test_the_market_holds_what_makes_the_order_of_arrival_difficult(undisturbed:
     assert min(days) > 3
 
 
-@settings(max_examples=2 * DEPTH)
+@settings(max_examples=DEPTH)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_order_of_arrival_gives_the_same_gold(seed: int, undisturbed: Outcome, tmp_path_factory: pytest.TempPathFactory) -> None:
     choose = random.Random(seed)
