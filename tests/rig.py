@@ -246,6 +246,10 @@ class Running:
         self.process = process
         self._stderr: IO[bytes] = process.stderr
         self.seen: list[str] = []
+        self._passed = 0
+        """How many of the lines that were seen `wait_for` has looked at."""
+        self._begun = b""
+        """A line whose end was not read yet."""
 
     @property
     def is_alive(self) -> bool:
@@ -253,19 +257,26 @@ class Running:
         return self.process.poll() is None
 
     def wait_for(self, event: str, *, seconds: float = 60.0) -> str:
-        """Read stderr until a line holds `event`; give the line. Fails if the process ends or the time is over."""
+        """Read stderr until a line holds `event`; give the line. What comes behind it is left for the next call.
+
+        Fails if the process ends or the time is over.
+        """
         deadline = time.monotonic() + seconds
-        buffered = b""
-        while (left := deadline - time.monotonic()) > 0 and select.select([self._stderr], [], [], left)[0]:
-            chunk = os.read(self._stderr.fileno(), 1 << 16)
-            *lines, buffered = (buffered + chunk).split(b"\n")
-            self.seen += [line.decode() for line in lines]
-            found = [line.decode() for line in lines if event.encode() in line]
-            if found:
-                return found[0]
-            if not chunk:
-                break
-        pytest.fail(f"{event!r} did not come within {seconds:g} s; stderr so far:\n" + "\n".join(self.seen[-20:]))
+        while True:
+            while self._passed < len(self.seen):
+                self._passed += 1
+                if event in self.seen[self._passed - 1]:
+                    return self.seen[self._passed - 1]
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._stderr], [], [], left)[0] or not self._read():
+                pytest.fail(f"{event!r} did not come within {seconds:g} s; stderr so far:\n" + "\n".join(self.seen[-20:]))
+
+    def _read(self) -> bool:
+        """See the lines that came; give whether more can come."""
+        chunk = os.read(self._stderr.fileno(), 1 << 16)
+        *lines, self._begun = (self._begun + chunk).split(b"\n")
+        self.seen += [line.decode() for line in lines]
+        return bool(chunk)
 
     def moments(self, *, seconds: float = 0.5) -> Iterator[None]:
         """Give moments while the process works, so many seconds apart, until it ends."""
@@ -277,7 +288,8 @@ class Running:
     def end(self, *, seconds: float = 60.0) -> tuple[int, str]:
         """Wait for the process's end; give its exit code and stdout."""
         stdout, stderr = self.process.communicate(timeout=seconds)
-        self.seen += stderr.decode().splitlines()
+        self.seen += (self._begun + stderr).decode().splitlines()
+        self._begun = b""
         return self.process.returncode, stdout.decode()
 
 

@@ -171,6 +171,25 @@ def test_what_nobody_holds_lies_in_a_gap_with_its_cause_and_gaps_are_hardly_long
     assert find_unbalanced(lake) == []
 
 
+def test_an_error_out_of_nowhere_costs_a_symbol_no_more_than_until_its_next_print(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path / "lake")
+    told = live(lake, Quirks(error=0.5), hours=0.2 * DEPTH)
+    assert (len(told.connections), find_lost(lake, told)) == (1, [])
+    heard: dict[str, list[int]] = {}
+    for symbol, received_ns in lake.query("select symbol, received_ns from silver.trades order by received_ns").rows:
+        heard.setdefault(symbol, []).append(received_ns)
+    refusals = [
+        (symbol, gap) for symbol, of_symbol in read_gaps(lake).items() for gap in of_symbol if gap.cause in {"no_slot", "invalid_symbol"}
+    ]
+    assert {gap.cause for _, gap in refusals} == {"no_slot", "invalid_symbol"}
+    for symbol, gap in refusals:
+        later = [received_ns for received_ns in heard.get(symbol, []) if received_ns >= gap.from_ns]
+        if later:
+            assert later[0] == gap.to_ns + 2, symbol  # the gap's last moment, the record that it is subscribed, the print
+    healed = sum(gap.to_ns < 1 << 62 for _, gap in refusals)
+    assert healed > told.played["error"] / 2
+
+
 def measure_loss(gap: Gap, told: Told, hangs: dict[int, int]) -> int:
     """Give for how long, in a gap, no connection was told anything."""
     spans = [(each.from_ns, end_of(each, hangs)) for each in told.connections]

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Close, Opcode
 from websockets.http11 import Request, Response
 
 from tests.live_rig import KEY, TRANSPORTS, Story, Vendor, live, trade
 from tests.rig import open_lake
 from tests.simulated_time import SimulatedClock, run_simulated
+from tests.wire import pack, pack_in_parts, serve_bytes
 from ticklake.cli.collect import make_collector
 from ticklake.cli.lake import Lake
 from ticklake.errors import KeyRefused, SettingsInvalid
 from ticklake.feed.finnhub.over_picows import open_picows
 from ticklake.feed.finnhub.over_websockets import open_websocket
-from ticklake.feed.finnhub.ports import Transport
+from ticklake.feed.finnhub.ports import CLOSED_BY_SERVER, CONNECTION_LOST, FRAME_TOO_LARGE, Ending, Terms, Transport
 from ticklake.settings import FeedSettings
 
 CERTIFY = (
@@ -37,6 +39,14 @@ CERTIFY = (
     "-addext",
     "subjectAltName=IP:127.0.0.1",
 )
+
+
+LIMIT = 1_000
+GOODBYE = pack(Close(1001, "").serialize(), Opcode.CLOSE)
+TOO_LARGE = pack(b" " * (LIMIT + 1))
+TOO_LARGE_IN_PARTS = pack_in_parts(b" " * (LIMIT + 1), [600])
+NO_OPCODE = b"\x83\x01x"
+RESERVED_BITS = b"\xf1\x01x"
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +131,46 @@ def test_the_key_is_told_to_the_server_alone_in_all_of_a_clients_life(
     assert all(KEY in path for path in asked)
     told = capfd.readouterr()
     assert KEY not in caplog.text + told.out + told.err + "".join(records)
+
+
+@pytest.mark.parametrize(
+    ("broken", "cause"),
+    [
+        ([TOO_LARGE], FRAME_TOO_LARGE),
+        ([TOO_LARGE, GOODBYE], FRAME_TOO_LARGE),
+        ([TOO_LARGE_IN_PARTS, NO_OPCODE], FRAME_TOO_LARGE),
+        ([NO_OPCODE, GOODBYE], CONNECTION_LOST),
+        ([RESERVED_BITS, TOO_LARGE], CONNECTION_LOST),
+        ([RESERVED_BITS, GOODBYE], CONNECTION_LOST),
+        ([GOODBYE, NO_OPCODE], CLOSED_BY_SERVER),
+        ([GOODBYE, TOO_LARGE], CLOSED_BY_SERVER),
+    ],
+)
+@TRANSPORTS
+def test_what_is_read_together_is_kept_up_to_the_first_frame_that_ends_the_connection_and_that_is_the_cause(
+    broken: list[bytes], cause: str, transport: Transport
+) -> None:
+    kept: list[bytes] = []
+
+    async def tell(socket: ServerConnection) -> None:
+        socket.transport.write(b"".join([pack(b"first"), pack_in_parts(b"second", [3]), *broken, pack(b"behind")]))
+        await asyncio.Event().wait()
+
+    async def run() -> Ending:
+        async with serve_bytes(tell, wishes=0) as port:
+            socket = await transport(f"ws://127.0.0.1:{port}", Terms(LIMIT, handshake_seconds=10, close_seconds=0.2))
+
+            def keep(message: bytes) -> None:
+                kept.append(message)
+                socket.pause()
+                socket.resume()  # what was paused for a disk is read on: not so what was given up
+
+            socket.listen(keep)
+            return await socket.ended()
+
+    ending = asyncio.run(run())
+    assert kept == [b"first", b"second"]
+    assert ending.cause == cause
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,59 @@ def test_a_turn_that_finds_fewer_slots_than_the_plan_says_names_who_has_none_wit
     assert causes == [(["C"], "no_slot"), (["A", "B"], "rotation"), (["F"], "no_slot"), (["D", "E"], "rotation"), (["C"], "no_slot")]
 
 
+@pytest.mark.parametrize(
+    ("said", "symbol", "cause"),
+    [("Subscribing to too many symbols", "MSFT", "no_slot"), ("Invalid symbol AAPL", "AAPL", "invalid_symbol")],
+)
+@TRANSPORTS
+def test_a_refusal_that_answers_no_wish_holds_until_a_print_proves_it_wrong_with_a_log_in_memory(
+    said: str, symbol: str, cause: str, transport: Transport
+) -> None:
+    no_proof = [
+        f'{{"type":"news","data":[{{"s":"{symbol}"}}]}}',
+        f'{{"type":"trade","data":[],"of":{{"s":"{symbol}"}}}}',
+        trade(symbol)[:-1],
+    ]
+
+    async def refuse(_vendor: Vendor, socket: ServerConnection) -> None:
+        await asyncio.sleep(5)
+        for message in (f'{{"type":"error","msg":"{said}"}}', *no_proof):
+            await socket.send(message)
+        await asyncio.sleep(5)
+        for _ in range(30):
+            await socket.send(trade("AAPL", "MSFT", symbol))
+            await asyncio.sleep(1)
+        while True:  # from then on the other one alone
+            await asyncio.sleep(1)
+            await socket.send(trade({"AAPL": "MSFT", "MSFT": "AAPL"}[symbol]))
+
+    story = collect_from(refuse, seconds=130, is_trading=always, transport=transport)
+    (refused, silent), (_, healed, _) = story.controls("unsubscribed"), story.controls("subscribed")
+    assert (refused["symbols"], refused["cause"]) == ([symbol], cause)
+    assert (healed["symbols"], healed["without_slot"]) == ([symbol], [])
+    place = [place for place, record in enumerate(story.records) if record.get("control", {}).get("type") == "subscribed"][1]
+    assert story.records[place + 1]["frame"]["data"][-1]["s"] == symbol  # the print that proves it is observed
+    assert (silent["symbols"], silent["cause"]) == ([symbol], "symbol_silent")  # it is among the rates again
+    assert silent["at"] == pytest.approx(healed["at"] + 29 + 60, abs=2)
+
+
+def test_a_print_of_a_symbol_whose_turn_is_over_proves_nothing_with_a_log_in_memory() -> None:
+    """A refused symbol that leaves gives its slot back too: it may have had one."""
+
+    async def refuse_then_tell(vendor: Vendor, socket: ServerConnection) -> None:
+        await asyncio.sleep(5)
+        await socket.send('{"type":"error","msg":"Invalid symbol A"}')
+        while True:
+            await asyncio.sleep(10)
+            await socket.send(trade("A") if vendor.now > 30 else trade("B"))
+
+    limits = Limits(slots=2, rotation_seconds=30)
+    story = collect_from(refuse_then_tell, seconds=55, symbols=list("ABCD"), limits=limits)
+    assert [(each["symbols"], each["cause"]) for each in story.controls("unsubscribed")] == [(["A"], "invalid_symbol"), (["B"], "rotation")]
+    assert [each["symbols"] for each in story.controls("subscribed")] == [["A", "B"], ["C", "D"]]
+    assert [symbol for _, kind, symbol in story.vendor.wishes if kind == "unsubscribe"] == ["A", "B"]
+
+
 @pytest.mark.parametrize("ends", ["with an answer to the goodbye", "without"])
 @TRANSPORTS
 def test_a_connection_is_gone_before_the_next_one_opens_with_a_log_in_memory(

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Opcode
 
-from tests.live_rig import KEY, QUICK, controls
+from tests.live_rig import KEY, QUICK, TRANSPORTS, controls
 from tests.mangled import SYMBOL, VICTIM, Mangler, cut_short, join, write_print
 from tests.rig import DEPTH, build, find_unbalanced, land, open_lake, verify_lake
 from tests.wire import pack, pack_anyhow, pack_in_parts, serve_bytes, settle
@@ -26,12 +26,17 @@ from ticklake.contracts.codec import decode_object
 from ticklake.contracts.frame import ENVELOPE, MAX_FRAME_BYTES, is_embeddable
 from ticklake.contracts.objects import LANDING_PREFIX
 from ticklake.feed.finnhub.client import FinnhubClient
+from ticklake.feed.finnhub.over_picows import open_picows
+from ticklake.feed.finnhub.over_websockets import open_websocket
+from ticklake.feed.finnhub.ports import Transport
 from ticklake.feed.recorder import Recorder
 from ticklake.locks import hold_stage
 
 pytestmark = pytest.mark.no_cover  # builds: tracing dbt would double their time
 
 HOSTILE: Final = 10_000
+HOSTILE_AGAIN: Final = 1_000
+"""As many over the other library: what becomes of them behind the socket is the same."""
 BATCH: Final = 500
 SETTLINGS: Final = 3
 """Answers by which the client has recorded its symbols as observed: it waits for two of its own."""
@@ -39,7 +44,7 @@ SETTLINGS: Final = 3
 LONG: Final = msgspec.structs.replace(QUICK, silence_seconds=60.0, close_seconds=1.0)
 
 
-async def send_all(lake: Lake, sendings: list[list[bytes]]) -> FinnhubClient:
+async def send_all(lake: Lake, sendings: list[list[bytes]], transport: Transport) -> FinnhubClient:
     """Put bytes on connections of the real client, each on one of its own; give the client when all were read."""
     waiting, done = list(sendings), asyncio.Event()
 
@@ -69,6 +74,7 @@ async def send_all(lake: Lake, sendings: list[list[bytes]]) -> FinnhubClient:
             clock=lake.clock,
             limits=LONG,
             chance=random.Random(1),
+            transport=transport,
         )
         collecting = asyncio.create_task(client.collect())
         async with asyncio.timeout(120):
@@ -78,10 +84,10 @@ async def send_all(lake: Lake, sendings: list[list[bytes]]) -> FinnhubClient:
     return client
 
 
-def collect_bytes(lake: Lake, *sendings: list[bytes]) -> FinnhubClient:
+def collect_bytes(lake: Lake, *sendings: list[bytes], transport: Transport) -> FinnhubClient:
     """The same, from outside of any loop."""
     with hold_stage(lake.home.locks, "log"):
-        return asyncio.run(send_all(lake, list(sendings)))
+        return asyncio.run(send_all(lake, list(sendings), transport))
 
 
 def give_back(record: bytes) -> bytes | None:
@@ -122,15 +128,16 @@ def landed_records(lake: Lake) -> list[bytes]:
     return [line for key in lake.store.list(LANDING_PREFIX) for line in decode_object(key, lake.store.read(key))[:-1].split(b"\n")]
 
 
-def test_hostile_messages_land_as_they_came_and_spoil_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("transport", "hostile"), [(open_websocket, HOSTILE), (open_picows, HOSTILE_AGAIN)], ids=["websockets", "picows"])
+def test_hostile_messages_land_as_they_came_and_spoil_nothing(tmp_path: Path, transport: Transport, hostile: int) -> None:
     lake = open_lake(tmp_path / "home", object_records=2_000)
     now_ms = lake.clock.now_ns() // 1_000_000
     chance, mangler = random.Random(5), Mangler(7, traded_ms=now_ms)
-    messages = [*cut_short(now_ms), *(mangler.mangle() for _ in range(HOSTILE * DEPTH))]
+    messages = [*cut_short(now_ms), *(mangler.mangle() for _ in range(hostile * DEPTH))]
     serials = itertools.count()
     for place in sorted(chance.choices(range(len(messages)), k=len(messages) // 10), reverse=True):
         messages.insert(place, join(*(write_print(SYMBOL, now_ms, serial=next(serials)) for _ in range(3))))
-    client = collect_bytes(lake, [pack_anyhow(message, chance) for message in messages])
+    client = collect_bytes(lake, [pack_anyhow(message, chance) for message in messages], transport=transport)
     land(lake)
     build(lake)
 
@@ -166,10 +173,11 @@ def test_hostile_messages_land_as_they_came_and_spoil_nothing(tmp_path: Path) ->
         "one byte over, not UTF-8",
     ],
 )
-def test_a_message_may_have_one_mebibyte_whole_or_in_parts(lake: Lake, wide: bytes, *, is_kept: bool) -> None:
+@TRANSPORTS
+def test_a_message_may_have_one_mebibyte_whole_or_in_parts(lake: Lake, wide: bytes, transport: Transport, *, is_kept: bool) -> None:
     sound = join(write_print(SYMBOL, lake.clock.now_ns() // 1_000_000, serial=1))
     in_parts = pack_in_parts(wide, [MAX_FRAME_BYTES // 2], Opcode.BINARY)
-    client = collect_bytes(lake, [pack(sound), pack(wide), pack(sound)], [pack(sound), in_parts, pack(sound)])
+    client = collect_bytes(lake, [pack(sound), pack(wide), pack(sound)], [pack(sound), in_parts, pack(sound)], transport=transport)
     messages = give_all_back(read_log(lake))
     causes = [control["cause"] for control in controls(lake, "session_closed")]
     if is_kept:
@@ -181,11 +189,12 @@ def test_a_message_may_have_one_mebibyte_whole_or_in_parts(lake: Lake, wide: byt
     assert client.connections == len(causes)
 
 
-def test_a_message_that_is_too_large_is_a_gap_and_what_fits_is_built(lake: Lake) -> None:
+@TRANSPORTS
+def test_a_message_that_is_too_large_is_a_gap_and_what_fits_is_built(lake: Lake, transport: Transport) -> None:
     now_ms = lake.clock.now_ns() // 1_000_000
     before, after = (pack(join(write_print(SYMBOL, now_ms, serial=serial))) for serial in (1, 2))
     widest = [pack(wide * MAX_FRAME_BYTES) for wide in (b"\x00", b"\xff", b"[", b'"', b" ")]
-    collect_bytes(lake, [before, *widest, pack(b"[" * (MAX_FRAME_BYTES + 1))], [after])
+    collect_bytes(lake, [before, *widest, pack(b"[" * (MAX_FRAME_BYTES + 1))], [after], transport=transport)
     land(lake)
     build(lake)
 
@@ -213,10 +222,12 @@ def test_a_message_that_is_too_large_is_a_gap_and_what_fits_is_built(lake: Lake)
         ),
     ],
 )
-def test_a_socket_that_breaks_its_own_protocol_costs_its_connection_alone(lake: Lake, broken: bytes) -> None:
-    sound = join(write_print(SYMBOL, lake.clock.now_ns() // 1_000_000, serial=1))
-    client = collect_bytes(lake, [pack(sound), broken], [pack(sound)])
-    assert give_all_back(read_log(lake)) == [sound, sound]
+@TRANSPORTS
+def test_a_socket_that_breaks_its_own_protocol_costs_its_connection_alone(lake: Lake, broken: bytes, transport: Transport) -> None:
+    sound, other = (join(write_print(SYMBOL, lake.clock.now_ns() // 1_000_000, serial=serial)) for serial in (1, 2))
+    together = [pack(sound), pack_in_parts(other, [9, 9]), broken, pack(sound)]
+    client = collect_bytes(lake, together, [pack(other)], transport=transport)
+    assert give_all_back(read_log(lake)) == [sound, other, other]
     first, last = (control["cause"] for control in controls(lake, "session_closed"))
     assert first in {"connection_lost", "closed_by_server", "frame_too_large"}
     assert last == "stopped"

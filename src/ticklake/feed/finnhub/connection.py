@@ -3,7 +3,7 @@
     subscribe  every symbol that has a slot; recorded as asked for before the wishes go out, and as observed once two pings
                behind them are answered; those without a slot are named
     keep       each message as it came
-    heed       errors: a symbol that is refused is recorded as not observed
+    heed       errors: a symbol that is refused is recorded as not observed, until a print of it proves that it is subscribed
     tend       who falls silent against its own rate is asked for again; slots take turns
     watch      silence, a full disk, and a heartbeat each second
 
@@ -23,10 +23,10 @@ import msgspec
 from ticklake.contracts.ports import Clock
 from ticklake.feed.finnhub.limits import NS_PER_SECOND, Limits
 from ticklake.feed.finnhub.ports import CONNECTION_LOST, Socket, SocketClosed
-from ticklake.feed.finnhub.rates import Rates
+from ticklake.feed.finnhub.rates import Rates, find_symbols
 from ticklake.feed.finnhub.slots import Slots
 from ticklake.feed.recorder import Recorder
-from ticklake.logs import FEED_CLOSED, FEED_OPENED, SYMBOL_REFUSED, SYMBOL_SILENT, SYMBOLS_ROTATED, log_event, warn_event
+from ticklake.logs import FEED_CLOSED, FEED_OPENED, SYMBOL_GRANTED, SYMBOL_REFUSED, SYMBOL_SILENT, SYMBOLS_ROTATED, log_event, warn_event
 
 TOO_MANY_SYMBOLS: Final = "Subscribing to too many symbols"
 INVALID_SYMBOL: Final = "Invalid symbol "
@@ -44,7 +44,16 @@ class _Said(msgspec.Struct):
     msg: str = ""
 
 
+class _Print(msgspec.Struct):
+    s: str
+
+
+class _Told(msgspec.Struct, tag_field="type", tag="trade"):
+    data: list[_Print]
+
+
 _decode = msgspec.json.Decoder(_Said).decode
+_decode_told = msgspec.json.Decoder(_Told).decode
 
 
 class World(msgspec.Struct, frozen=True):
@@ -78,7 +87,9 @@ class Connection:
         self._heard_ns = self._clock.monotonic_ns()
         self._is_full = asyncio.Event()
         self._asked: dict[str, None] = {}
-        """Symbols that were asked for and not refused, in the order of asking."""
+        """Symbols that were asked for, in the order of asking."""
+        self._refused: set[str] = set()
+        """Those of them that the vendor says it does not grant."""
         self._without_slot: list[str] = []
 
     async def stand(self) -> None:
@@ -108,6 +119,8 @@ class Connection:
 
     def _keep(self, raw: bytes) -> None:
         self._heard_ns = self._clock.monotonic_ns()
+        if self._refused:
+            self._heal(raw)
         received_ns = self._recorder.frame(raw)
         self._world.rates.see(raw, received_ns)
         if len(raw) < ERROR_BYTES and b"error" in raw:
@@ -136,15 +149,18 @@ class Connection:
             await self._socket.send(_encode({"type": "subscribe", "symbol": symbol}).decode())
         for _ in range(2):
             await self._socket.ping()
-        granted = [symbol for symbol in symbols if symbol in self._asked]
+        granted = [symbol for symbol in symbols if symbol not in self._refused]
         subscribed_ns = self._recorder.control("subscribed", symbols=granted, without_slot=[*self._without_slot, *left_out])
         self._world.rates.observe(granted, subscribed_ns)
 
     async def _drop(self, symbols: Sequence[str], cause: str, **fields: Any) -> None:
-        """Record symbols as not observed any longer, and give their slots back."""
-        self._recorder.control("unsubscribed", symbols=symbols, cause=cause, **fields)
+        """Record symbols as not observed any longer, but for those that were not; give the slots of all of them back."""
+        observed = [symbol for symbol in symbols if symbol in self._asked and symbol not in self._refused]
+        self._recorder.control("unsubscribed", symbols=observed, cause=cause, **fields)
         for symbol in symbols:
             self._asked.pop(symbol, None)
+        self._refused.difference_update(symbols)  # before anything is awaited: no print of theirs is a proof from now on
+        for symbol in symbols:
             await self._socket.send(_encode({"type": "unsubscribe", "symbol": symbol}).decode())
 
     def _heed(self, raw: bytes) -> None:
@@ -155,17 +171,35 @@ class Connection:
             return  # no error of the vendor's; what it is, silver will say
         if said.type != "error":
             return
-        if said.msg == TOO_MANY_SYMBOLS and self._asked:
-            symbol, cause = next(reversed(self._asked)), "no_slot"
+        granted = [symbol for symbol in self._asked if symbol not in self._refused]
+        if said.msg == TOO_MANY_SYMBOLS and granted:
+            symbol, cause = granted[-1], "no_slot"
             self._without_slot.append(symbol)
-        elif (symbol := said.msg.removeprefix(INVALID_SYMBOL)) in self._asked:
+        elif (symbol := said.msg.removeprefix(INVALID_SYMBOL)) in granted:
             cause = "invalid_symbol"
         else:
             return
-        del self._asked[symbol]
+        self._refused.add(symbol)
         self._world.rates.forget([symbol])
         self._recorder.control("unsubscribed", symbols=[symbol], cause=cause)
         warn_event(SYMBOL_REFUSED, symbol=symbol, cause=cause)
+
+    def _heal(self, raw: bytes) -> None:
+        """Record who was taken for refused and has a print in this message: an error may come that answers no wish of ours."""
+        if not any(name.decode(errors="replace") in self._refused for name in find_symbols(raw)):
+            return
+        try:
+            told = _decode_told(raw)
+        except (msgspec.DecodeError, RecursionError):
+            return  # it has no print in it
+        symbols = [symbol for symbol in dict.fromkeys(each.s for each in told.data) if symbol in self._refused]
+        if not symbols:
+            return
+        self._refused.difference_update(symbols)
+        self._without_slot = [symbol for symbol in self._without_slot if symbol not in symbols]
+        subscribed_ns = self._recorder.control("subscribed", symbols=symbols, without_slot=[])
+        self._world.rates.observe(symbols, subscribed_ns)
+        log_event(SYMBOL_GRANTED, symbols=symbols)
 
     async def _tend(self) -> None:
         """Ask for all that has a slot, then for whom it is time."""
@@ -181,7 +215,7 @@ class Connection:
 
     async def _rotate(self, leaving: Sequence[str], entering: Sequence[str]) -> None:
         self._world.rates.forget(leaving)
-        await self._drop([symbol for symbol in leaving if symbol in self._asked], "rotation")
+        await self._drop(leaving, "rotation")
         await self._ask(entering)
         log_event(SYMBOLS_ROTATED, leaving=leaving, entering=entering)
 

@@ -4,7 +4,8 @@ A message of six prints costs 1.0 microseconds from socket to `deliver`, 3.7 ove
 
 What the library leaves to its user is done here: fragments are put together and held to the limit of a whole message,
 reserved bits and fragments out of turn end the connection, and so does the library's own complaint about a frame: at
-once, since it would go on reading a frame that is too large.
+once, since it would go on reading a frame that is too large. It looks one frame ahead: the good one in front of a broken
+one comes behind the complaint about that, and is kept.
 """
 
 import asyncio
@@ -45,6 +46,8 @@ class _Listener(WSListener):
         self.transport: WSTransport | None = None
         self.early: list[bytes] = []
         self.failure: Exception | None = None
+        self.ending: Ending | None = None
+        """Why we ended it for what was received, where the library saw nothing wrong."""
         self.is_abandoned = False
         self.is_leaving = False
         self.leaving = asyncio.Event()
@@ -58,6 +61,7 @@ class _Listener(WSListener):
         self._parts_bytes = 0
         self._is_paused = False
         self._is_failed = False
+        self._is_read_out = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -135,18 +139,18 @@ class _Listener(WSListener):
         self._read_on()
 
     def fail(self, code: WSCloseCode, reason: str) -> None:
-        """End the connection for what was received, and read no more of it."""
+        """End the connection for what was received, and hand on nothing more of it."""
         self._is_failed = True
         self._parts = None
+        self.ending = Ending(FRAME_TOO_LARGE if code == WSCloseCode.MESSAGE_TOO_BIG else CONNECTION_LOST, reason)
         if self.transport:
             self.transport.send_close(code, reason.encode())
-        self.pause()
-        self.leave()
+        self.complain()
 
     def complain(self) -> None:
-        """Hear that the library gave a frame up: it has said goodbye, or will in a moment."""
-        self._is_failed = True
-        self.pause()
+        """Read no more: a frame was given up. Where the library did so, the one in front of it may still be on its way to us."""
+        self._is_read_out = True
+        self._hold()
         self.leave()
 
     def leave(self) -> None:
@@ -167,7 +171,7 @@ class _Listener(WSListener):
         self._hold()
 
     def resume(self) -> None:
-        self._is_paused = self._is_failed
+        self._is_paused = False
         self._read_on()
 
     def _hold(self) -> None:
@@ -175,7 +179,7 @@ class _Listener(WSListener):
             self.transport.underlying_transport.pause_reading()
 
     def _read_on(self) -> None:
-        if self.transport and not self._is_paused and self.writable.is_set():
+        if self.transport and not self._is_paused and not self._is_read_out and self.writable.is_set():
             self.transport.underlying_transport.resume_reading()
 
 
@@ -251,7 +255,7 @@ class PicowsSocket:
         await self.close()
         if self._listener.failure:
             raise self._listener.failure
-        return _name_ending(self._transport)
+        return self._listener.ending or _name_ending(self._transport)
 
     async def close(self) -> None:
         """Say goodbye if there is anybody to hear it; return when the file is closed, after `close_seconds` at most."""

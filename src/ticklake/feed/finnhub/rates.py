@@ -34,7 +34,8 @@ MAX_SEEN: Final = 10_000
 IsTrading = Callable[[str, int], bool]
 """Whether a symbol's market is open at a moment, in nanoseconds since 1970 UTC."""
 
-_find_symbols = re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"').findall
+find_symbols: Final = re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"').findall
+"""Gives the names in a message, each as often as it stands there; nothing says yet that they belong to prints."""
 
 
 class _Pulse:
@@ -81,7 +82,7 @@ class Rates:
     def see(self, raw: bytes, received_ns: int) -> None:
         """Note the symbols in a message."""
         self._heard_ns = received_ns
-        self._seen.update(dict.fromkeys(_find_symbols(raw), received_ns))
+        self._seen.update(dict.fromkeys(find_symbols(raw), received_ns))
         if len(self._seen) > MAX_SEEN:
             self._learn(received_ns)
 
