@@ -5,14 +5,22 @@
 Raises     SettingsInvalid: names the setting, its value, and every place that was searched
 """
 
+import json
 import os
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from ticklake.contracts.frame import NAME_PATTERN
 from ticklake.errors import SettingsInvalid
@@ -21,7 +29,7 @@ PREFIX: Final = "TICKLAKE_"
 DELIMITER: Final = "__"
 FILE_NAME: Final = "ticklake.toml"
 MAY_HOLD_A_KEY: Final = frozenset({"feed.key", "feed.url", "feed.rest_url"})
-"""Settings whose wrong values are not repeated: some write their key into the address."""
+"""Settings whose wrong values are not repeated: some write their key into the address. Nor are those of names that nobody knows."""
 
 
 class _Section(BaseModel):
@@ -60,6 +68,19 @@ REST_URL: Final = r"^https?://[^/?#@\s]+[^?#@\s]*$"
 """No name and password in it, and nothing behind its path: the key goes into a header."""
 
 
+def _split_symbols(value: Any) -> Any:
+    """Read names that stand in one text, as a list of JSON or with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        return json.loads(value)
+    return [name for name in (part.strip() for part in value.split(",")) if name]
+
+
+Symbols = Annotated[list[str], NoDecode, BeforeValidator(_split_symbols)]
+"""In a variable: AAPL,MSFT."""
+
+
 class FeedSettings(_Section):
     """Where live trades come from."""
 
@@ -67,7 +88,7 @@ class FeedSettings(_Section):
     rest_url: str = Field("https://finnhub.io/api/v1", pattern=REST_URL, description="where backfill asks; a simulator's, to try it out")
     requests_per_minute: int = Field(60, ge=1, description="what the plan lets REST be asked in a minute")
     key: SecretStr = Field(SecretStr(""), description="the feed's key; better in the environment than in a file")
-    symbols: list[str] = Field([], description="what collect subscribes to if it names nothing itself")
+    symbols: Symbols = Field([], description="what collect subscribes to if it names nothing itself")
     transport: str = Field(
         "auto", pattern="^(auto|websockets|picows)$", description="the library that holds the socket; auto takes picows if it is installed"
     )
@@ -77,7 +98,7 @@ class FeedSettings(_Section):
         60.0, gt=0, description="seconds of silence that a symbol is granted in market hours, whatever its own rate"
     )
     rotation_seconds: float | None = Field(None, gt=0, description="seconds of a turn, where more symbols than slots take turns")
-    pinned_symbols: list[str] = Field([], description="symbols that keep their slots while the others take turns")
+    pinned_symbols: Symbols = Field([], description="symbols that keep their slots while the others take turns")
     key_locks: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "ticklake-keys",
         description="the folder in which the collectors of this host see which keys are in use",
@@ -134,12 +155,23 @@ def read_settings(home: Path | None) -> Settings:
         return Settings.model_validate({} if home is None else {"home": home})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"]).upper()
+        name = ".".join(str(part) for part in first["loc"][:2])
+        variable = PREFIX + DELIMITER.join(str(part) for part in first["loc"][:2]).upper()
+        value = repr(first.get("input")) if name in _names() - MAY_HOLD_A_KEY else "what it is"
+        is_unknown = first["type"] == "extra_forbidden"
         raise SettingsInvalid(
-            f"the setting {name} cannot be {'what it is' if name in MAY_HOLD_A_KEY else repr(first.get('input'))}: {first['msg']}",
+            f"there is no setting {name}"
+            if is_unknown
+            else f"the setting {name or 'in the environment'} cannot be {value}: {first['msg']}",
             hint=f"searched: the command line, {variable}, {FILE_NAME} in the home; ticklake config show lists all settings",
         ) from error
+
+
+def _names() -> set[str]:
+    """Give the settings that there are."""
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    parts = {section: part.model_fields for section, part in sections.items() if isinstance(part, type) and issubclass(part, BaseModel)}
+    return {"home", *(f"{section}.{name}" for section, fields in parts.items() for name in fields)}
 
 
 def _refuse_unknown_sections() -> None:

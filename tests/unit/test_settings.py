@@ -56,7 +56,7 @@ def test_a_file_that_says_nothing_we_know_is_refused(tmp_path: Path, text: str) 
 
 def test_an_unknown_name_in_the_environment_is_refused_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKLAKE_LANDING__OBJECT_HOURS", "1")
-    with pytest.raises(SettingsInvalid, match=r"landing\.object_hours cannot be '1'") as caught:
+    with pytest.raises(SettingsInvalid, match=r"there is no setting landing\.object_hours") as caught:
         read_settings(tmp_path)
     assert "TICKLAKE_LANDING__OBJECT_HOURS" in caught.value.hint
 
@@ -148,3 +148,30 @@ def test_readers_share_the_room_and_a_writer_has_it_alone(tmp_path: Path) -> Non
         take_turn(tmp_path, shared=True, wait_seconds=0, on_timeout=busy),
     ):
         pytest.fail("a reader came in beside a writer")
+
+
+@pytest.mark.parametrize(
+    "text", ['[feed]\napi_key = "canary-5f1d"', '[fed]\nkey = "canary-5f1d"', 'feed = "canary-5f1d"', '[feed]\nkey = ["canary-5f1d"]']
+)
+def test_what_is_set_under_a_wrong_name_may_be_a_key_and_is_not_repeated(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ticklake.toml").write_text(text)
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings(tmp_path)
+    assert "canary" not in refused.value.what + refused.value.hint
+    assert "setting fe" in refused.value.what
+    (tmp_path / "ticklake.toml").unlink()
+    monkeypatch.setenv("TICKLAKE_FEED__TOKEN", "canary-5f1d")
+    with pytest.raises(SettingsInvalid, match=r"feed\.token") as refused:
+        read_settings(tmp_path)
+    assert "canary" not in refused.value.what + refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["AAPL,BINANCE:BTCUSDT", " AAPL , BINANCE:BTCUSDT,", '["AAPL", "BINANCE:BTCUSDT"]'])
+def test_symbols_stand_in_a_variable_with_commas_or_as_json(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLAKE_FEED__SYMBOLS", text)
+    assert read_settings(tmp_path).feed.symbols == ["AAPL", "BINANCE:BTCUSDT"]
+    monkeypatch.setenv("TICKLAKE_FEED__SYMBOLS", "[AAPL")
+    with pytest.raises(SettingsInvalid, match=r"feed\.symbols"):
+        read_settings(tmp_path)
