@@ -49,7 +49,7 @@ BREAKS: Final = msgspec.structs.replace(
     overlap=0.0,
     swap=0.0,
 )
-"""All that goes wrong but `swap`: the truth says when a frame was due, and one that waits for the next arrives later."""
+"""What breaks connections and frames. Not `swap`: the truth says when a frame was due, and one that waits for the next arrives later."""
 
 CAUSES: Final = {
     "drop": "connection_lost",

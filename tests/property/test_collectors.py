@@ -67,18 +67,19 @@ def deliver(collector: Collector, arrivals: list[tuple[int, Tick]], number: int)
     return records, held
 
 
-@st.composite
-def gaps(draw: st.DrawFn) -> list[tuple[int, int]]:
-    """Some gaps, as places in the tape: many short ones, so that twins are torn apart."""
-    starts = draw(st.lists(st.integers(50, ROWS - 50), min_size=10, max_size=40, unique=True))
-    return [(start, start + draw(st.integers(1, 60))) for start in starts]
+def draw_gaps(choose: random.Random) -> list[tuple[int, int]]:
+    """Give some gaps, as places in the tape: many short ones, so that twins are torn apart."""
+    starts = choose.sample(range(50, ROWS - 50), choose.randrange(10, 41))
+    return [(start, start + choose.randrange(1, 61)) for start in starts]
 
 
 @settings(max_examples=DEPTH)
-@given(first=st.integers(0, 100_000), of_a=gaps(), of_b=gaps(), seed=st.integers(0, 2**32 - 1))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_counted(
-    first: int, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]], seed: int, tape: Path, tmp_path_factory: pytest.TempPathFactory
+    seed: int, tape: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    choose = random.Random(seed)
+    first, of_a, of_b = choose.randrange(100_000), draw_gaps(choose), draw_gaps(choose)
     ticks = read_tape(tape, first)
     # One print a frame and two milliseconds: each has a moment of its own at which a collector was there, or was not.
     newest_ms = max(tick.traded_ms for tick in ticks)
@@ -90,7 +91,7 @@ def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_cou
     ]
     deliveries = [deliver(collector, arrivals, number) for number, collector in enumerate(collectors)]
     records = [record for of_one, _ in deliveries for record in of_one]
-    random.Random(seed).shuffle(records)
+    choose.shuffle(records)
     lake = open_lake(tmp_path_factory.mktemp("collectors"))
     half = len(records) // 2
     for part in (records[:half], records[half:]):
@@ -102,7 +103,7 @@ def test_trades_are_the_maximum_over_collectors_and_what_both_held_partly_is_cou
     counts = [Counter(content_of(ticks[place]) for place in of_one) for of_one in held]
     assert Counter(tuple(row) for row in lake.query(TRADES).rows) == counts[0] | counts[1]
     assert find_unbalanced(lake) == []
-    assert told(lake, "partly held") == len(torn_groups(ticks, held))
+    assert told(lake, "partly held") == len(torn_groups(ticks, held)) > 0
     assert verify_lake(lake).differences == []
 
 
