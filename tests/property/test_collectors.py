@@ -69,8 +69,8 @@ def deliver(collector: Collector, arrivals: list[tuple[int, Tick]], number: int)
 
 def draw_gaps(choose: random.Random) -> list[tuple[int, int]]:
     """Give some gaps, as places in the tape: many short ones, so that twins are torn apart."""
-    starts = choose.sample(range(50, ROWS - 50), choose.randrange(10, 41))
-    return [(start, start + choose.randrange(1, 61)) for start in starts]
+    starts = choose.sample(range(50, ROWS - 50), choose.randrange(100, 161))
+    return [(start, start + choose.randrange(1, 7)) for start in starts]
 
 
 @settings(max_examples=DEPTH)
