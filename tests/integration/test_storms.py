@@ -20,6 +20,7 @@ from ticklake.feed.finnhub.client import FinnhubClient, Limits, read_retry_after
 from ticklake.feed.finnhub.connection import clock_offset_ms
 from ticklake.feed.finnhub.ports import Transport
 from ticklake.feed.recorder import Recorder
+from ticklake.logs import FEED_UNREACHABLE
 
 MIB = 1 << 20
 SYMBOLS = [f"S{number}" for number in range(50)]
@@ -213,6 +214,51 @@ def test_a_handshake_that_hangs_is_given_up_and_a_stop_does_not_wait_for_it_with
     assert ended < 62
 
 
+def test_waits_grow_while_handshakes_hang_and_begin_anew_behind_a_connection_that_stood_with_a_log_that_forgets() -> None:
+    """The handshakes hang for ten minutes, each for longer than a good connection stands; then one stands, and they hang again."""
+    limits = Limits(handshake_seconds=11.0, silence_seconds=1_000)
+
+    async def run(clock: SimulatedClock) -> Story:
+        async def hang(vendor: Vendor, _socket: ServerConnection, _request: Request) -> None:
+            if vendor.now < 600 or vendor.opened:
+                await asyncio.sleep(1_000)
+
+        async def stand_a_while(_vendor: Vendor, socket: ServerConnection) -> None:
+            await asyncio.sleep(20)
+            socket.transport.abort()
+
+        return await live(clock, Vendor(clock, stand_a_while, admit=hang), seconds=700, log=Forgetful(), limits=limits)
+
+    story: Story = run_simulated(run)
+    attempts, (opened,), (closed,) = story.vendor.attempts, story.vendor.opened, story.vendor.closed
+    waits = [later - earlier - limits.handshake_seconds for earlier, later in itertools.pairwise(attempts) if later <= opened]
+    assert len(waits) >= 30
+    assert max(waits) > limits.most_wait_seconds / 2
+    assert sum(waits) / len(waits) > 3 * limits.least_wait_seconds  # the most that a wait behind a good one is
+    after = min(at for at in attempts if at > opened) - closed
+    assert after <= 3 * limits.least_wait_seconds + 0.1
+
+
+def test_a_slow_handshake_makes_no_short_connection_a_good_one_with_a_log_that_forgets() -> None:
+    """Nine seconds for the handshake, and two that it stands: what counts is the two."""
+    slow, short = 9.0, 2.0
+
+    async def run(clock: SimulatedClock) -> Story:
+        async def think(_vendor: Vendor, _socket: ServerConnection, _request: Request) -> None:
+            await asyncio.sleep(slow)
+
+        async def cut(_vendor: Vendor, socket: ServerConnection) -> None:
+            await asyncio.sleep(short)
+            socket.transport.abort()
+
+        return await live(clock, Vendor(clock, cut, admit=think), seconds=600, log=Forgetful())
+
+    story: Story = run_simulated(run)
+    waits = [later - earlier - slow - short for earlier, later in itertools.pairwise(story.vendor.attempts)]
+    assert story.client.connections >= 30
+    assert sum(waits) / len(waits) > 3 * Limits().least_wait_seconds
+
+
 @TRANSPORTS
 def test_a_key_that_is_refused_after_service_stops_at_once_with_a_log_that_forgets(transport: Transport) -> None:
     async def run(clock: SimulatedClock) -> list[float]:
@@ -237,6 +283,9 @@ ANSWERS = {
     "no upgrade": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "a wrong proof": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n\r\n",
     "another address": b"HTTP/1.1 302 Found\r\nLocation: nonsense://\r\nContent-Length: 0\r\n\r\n",
+    "another address whose port is no number": b"HTTP/1.1 302 Found\r\nLocation: ws://portal:abc/\r\nContent-Length: 0\r\n\r\n",
+    "another address that ends too soon": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: //[x\r\nContent-Length: 0\r\n\r\n",
+    "another address whose name is no name": b"HTTP/1.1 301 Moved\r\nLocation: ws://" + b"x" * 300 + b"/\r\nContent-Length: 0\r\n\r\n",
     "headers without end": b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-Filler: x\r\n" * 10_000,
     "a body without end": b"HTTP/1.1 500 Oh\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 1_000_000,
     "zeros": bytes(1_000_000),
@@ -275,6 +324,25 @@ def test_an_answer_that_is_no_handshake_is_an_attempt_more_with_a_log_that_forge
     assert client.connections == 0
     assert client.attempts >= 5
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.FOUND, HTTPStatus.PERMANENT_REDIRECT])
+@TRANSPORTS
+def test_a_server_that_points_elsewhere_is_asked_again_and_nobody_else_is_with_a_log_that_forgets(
+    status: HTTPStatus, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(clock: SimulatedClock) -> tuple[Story, Vendor]:
+        stranger = Vendor(clock, stay)
+        async with stranger.open() as port:
+            vendor = Vendor(clock, stay, admit=refuse(status, Location=f"ws://127.0.0.1:{port}/"))
+            return await heal(clock, vendor, after=60, transport=transport), stranger
+
+    story, stranger = run_simulated(run)
+    assert stranger.attempts == []
+    assert len(story.vendor.attempts) > 60 / 8.1
+    assert len(story.vendor.opened) == story.client.connections == 1
+    reasons = {record.__dict__["fields"]["reason"] for record in caplog.records if record.message == FEED_UNREACHABLE}
+    assert f"status {status.value}" in reasons
 
 
 @TRANSPORTS

@@ -1,8 +1,11 @@
 """What the SQLite log does beyond the contract: segments that are new, broken, or taken away."""
 
+import errno
 import os
+import resource
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -158,3 +161,98 @@ def test_a_segment_written_by_another_program_is_not_taken_for_ours(tmp_path: Pa
         connection.execute("create table segment (strange text)")
     with pytest.raises(LogCorrupt):
         write(tmp_path, [b"0"])
+
+
+@contextmanager
+def few_open_files(leave: int) -> Iterator[None]:
+    """Let this process open no more than so many files while the block runs."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, usual[0]), usual[1]))
+    try:
+        try:
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            assert error.errno == errno.EMFILE  # noqa: PT017 — every file is taken: that is what was wanted
+        for _ in range(leave):
+            os.close(taken.pop())
+        yield
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+@pytest.mark.parametrize("leave", range(3))
+def test_a_roll_for_which_files_are_wanting_is_done_by_the_next_append(tmp_path: Path, leave: int) -> None:
+    writer = SqliteLogWriter(tmp_path, segment_records=2)
+    writer.append([b"0", b"1"])
+    log_id = writer.log_id
+    for _ in range(2):
+        with few_open_files(leave), pytest.raises(DiskFull, match="cannot grow") as caught:
+            writer.append([b"2"])
+        assert caught.value.retryable
+        assert offsets(tmp_path) == [0, 1]
+    assert writer.append([b"2"]) == 2
+    assert writer.append([b"3", b"4"]) == 3
+    writer.close()
+    assert offsets(tmp_path) == [0, 1, 2, 3, 4]
+    assert [int(path.stem) for path in segments(tmp_path)] == [0, 2]
+    assert {read_log_id(path) for path in segments(tmp_path)} == {log_id}
+
+
+@pytest.mark.parametrize("leave", range(4))
+def test_a_roll_for_which_files_are_wanting_and_then_a_crash_are_gone_on_from_by_another_writer(tmp_path: Path, leave: int) -> None:
+    write(tmp_path, [b"0", b"1"])
+    log_id = SqliteLog(tmp_path).log_id
+
+    def work() -> None:
+        writer = SqliteLogWriter(tmp_path, segment_records=2)
+        with few_open_files(leave), suppress(DiskFull):
+            writer.append([b"never"])
+        writer.append([b"nor now"])
+
+    die_when("log.before_commit", work)
+    log = SqliteLog(tmp_path)
+    assert (log.log_id, log.end_offset(0)) == (log_id, 2)
+    write(tmp_path, [b"2"])
+    assert offsets(tmp_path) == [0, 1, 2]
+    assert {read_log_id(path) for path in segments(tmp_path)} == {log_id}
+
+
+def test_a_drop_leaves_the_log_its_id_while_the_newest_segment_was_only_begun(tmp_path: Path) -> None:
+    write(tmp_path, [b"0", b"1"], [b"2", b"3"])
+    log_id = SqliteLog(tmp_path).log_id
+    die_when("log.segment_opened", lambda: write(tmp_path, [b"never"]))
+    assert SqliteLog(tmp_path).drop_before(1_000) == 1
+    write(tmp_path, [b"4"])
+    assert SqliteLog(tmp_path).log_id == log_id
+    assert SqliteLog(tmp_path).drop_before(1_000) == 1
+    assert offsets(tmp_path, 2) == [4]
+
+
+def test_a_reader_for_which_files_are_wanting_reads_on_when_they_are_not(tmp_path: Path) -> None:
+    writer, log = SqliteLogWriter(tmp_path, segment_records=10), SqliteLog(tmp_path)
+    writer.append([b"0"])
+    (path,) = segments(tmp_path)
+    for leave in range(3):
+        with few_open_files(leave), suppress(DiskFull):
+            log._select(path, "select log_offset, value from records limit ?", (1,))
+        assert [record.offset for record in log.read(0, 0, max_records=5)] == [0]
+        log.close()
+    writer.close()
+
+
+def test_a_segment_that_may_not_be_made_is_no_full_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    writer = SqliteLogWriter(folder, segment_records=1)
+    writer.append([b"0"])
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(LogCorrupt, match="unable to open"):
+        writer.append([b"1"])
+    (tmp_path / "elsewhere").rename(folder)
+    assert writer.append([b"1"]) == 1
+    writer.close()
+    assert offsets(folder) == [0, 1]

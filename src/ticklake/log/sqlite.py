@@ -1,20 +1,22 @@
 """The log as a folder of SQLite files, one a segment, on one disk.
 
     append    one transaction in the newest segment, synced: durable when it returns
-    roll      a full segment is checkpointed and closed; the next is named for its first offset
+    roll      a full segment is checkpointed; the next, named for its first offset, is opened; then the full one is closed
     drop      old segments are deleted whole, never the newest: so no offset is ever used twice
 
 Takes      records, one partition
 Order      offsets ascend by one, across segments
-Guarantee  what append returned for survives a crash; a torn commit leaves nothing
+Guarantee  what append returned for survives a crash; a torn commit leaves nothing. A roll that fails for want of space leaves
+           the writer where it was, and a segment that was only begun, which the next append, or the next writer, finishes
 Raises     DiskFull (retryable), LogCorrupt
 """
 
 import itertools
+import os
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,44 +54,38 @@ class SqliteLogWriter:
     def __init__(self, folder: Path, *, segment_records: int) -> None:
         self._folder = folder
         self._segment_records = segment_records
-        segments = _segments(folder)
-        if segments:
-            self._open(segments[-1])
+        if segments := _segments(folder):
+            self._connection = self._open(segments[-1])
         else:
-            self._create(log_id=uuid.uuid4().hex, first_offset=0)
+            self._connection = self._open(_name_segment(folder, 0), log_id=uuid.uuid4().hex)
 
-    def _open(self, path: Path) -> None:
-        self._path = path
+    def _open(self, path: Path, *, log_id: str = "") -> sqlite3.Connection:
+        """Go on in a segment, a new one if the log's id is given. Raises DiskFull, LogCorrupt: then nothing of it stays open.
+
+        One that a crash or a full disk left without its name is given it: nothing was ever acknowledged in it.
+        """
         try:
-            self._connection = _connect(path)
-            self._connection.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
-            row = self._connection.execute("select log_id, first_offset from segment").fetchone()
-            if row is None:  # a crash between making the file and naming it: nothing was ever acknowledged in it
-                row = (self._log_id_of_older_segment(), int(path.stem))
-                self._connection.execute("insert into segment values (?, ?)", row)
-                self._connection.commit()
-            self.log_id, self._first_offset = str(row[0]), int(row[1])
-            newest = self._connection.execute("select max(log_offset) from records").fetchone()[0]
+            with ExitStack() as opened:
+                connection = opened.enter_context(closing(_connect(path)))
+                if log_id:
+                    SEGMENT_OPENED.reach()
+                connection.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
+                row = connection.execute("select log_id, first_offset from segment").fetchone()
+                if row is None:
+                    row = (log_id or self._log_id_of_older_segment(path), int(path.stem))
+                    connection.execute("insert into segment values (?, ?)", row)
+                    connection.commit()
+                newest = connection.execute("select max(log_offset) from records").fetchone()[0]
+                opened.pop_all()
         except sqlite3.Error as error:
             raise _translate(error, path) from error
+        self._path, self.log_id, self._first_offset = path, str(row[0]), int(row[1])
         self._next_offset = self._first_offset if newest is None else int(newest) + 1
+        return connection
 
-    def _log_id_of_older_segment(self) -> str:
-        older = [path for path in _segments(self._folder) if path != self._path]
+    def _log_id_of_older_segment(self, path: Path) -> str:
+        older = [each for each in _segments(self._folder) if each != path]
         return read_log_id(older[-1]) if older else uuid.uuid4().hex
-
-    def _create(self, *, log_id: str, first_offset: int) -> None:
-        path = self._folder / f"{first_offset:020d}.sqlite"
-        self._path = path
-        try:
-            self._connection = _connect(path)
-            SEGMENT_OPENED.reach()
-            self._connection.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
-            self._connection.execute("insert into segment values (?, ?)", (log_id, first_offset))
-            self._connection.commit()
-        except sqlite3.Error as error:
-            raise _translate(error, path) from error
-        self.log_id, self._first_offset, self._next_offset = log_id, first_offset, first_offset
 
     def append(self, records: Sequence[bytes]) -> int:
         """Make records durable, in order; give the offset of the first. Raises DiskFull: then none was written."""
@@ -112,12 +108,14 @@ class SqliteLogWriter:
         return first
 
     def _roll(self) -> None:
+        """Go on in a new segment. Raises DiskFull: then the full one is still the writer's, and the next append rolls again."""
         try:
             self._connection.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error as error:
             raise _translate(error, self._path) from error
-        self._connection.close()
-        self._create(log_id=self.log_id, first_offset=self._next_offset)
+        full = self._connection
+        self._connection = self._open(_name_segment(self._folder, self._next_offset), log_id=self.log_id)
+        full.close()
         log_event(SEGMENT_ROLLED, first_offset=self._next_offset)
 
     def close(self) -> None:
@@ -173,11 +171,14 @@ class SqliteLog:
         return []
 
     def drop_before(self, offset: int) -> int:
-        """Delete the segments whose records all lie before `offset`, but the newest; give how many."""
+        """Delete the segments whose records all lie before `offset`, but the newest; give how many.
+
+        While the newest was only begun, the one before stays too: the id of the log stands in it.
+        """
         segments = _segments(self._folder)
         dropped = 0
         for path, following in itertools.pairwise(segments):
-            if int(following.stem) > offset:
+            if int(following.stem) > offset or (following == segments[-1] and not _has_name(following)):
                 break
             self.close()
             for suffix in ("", "-wal", "-shm"):
@@ -211,8 +212,10 @@ class SqliteLog:
         except sqlite3.OperationalError as error:
             if _is_empty(path, error):
                 return [(None, b"")] if "max(" in sql else []  # type: ignore[list-item]
+            self.close()  # what could not be opened whole would fail for ever
             raise _translate(error, path) from error
         except sqlite3.Error as error:
+            self.close()
             raise _translate(error, path) from error
 
 
@@ -228,6 +231,18 @@ def read_log_id(path: Path) -> str:
     except sqlite3.Error as error:
         raise _translate(error, path) from error
     return "" if row is None else str(row[0])
+
+
+def _has_name(path: Path) -> bool:
+    """Whether a segment holds the log's id; one that a full disk keeps from being read counts as one that does not."""
+    try:
+        return bool(read_log_id(path))
+    except DiskFull:
+        return False
+
+
+def _name_segment(folder: Path, first_offset: int) -> Path:
+    return folder / f"{first_offset:020d}.sqlite"
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -249,13 +264,20 @@ def _is_empty(path: Path, error: sqlite3.OperationalError) -> bool:
 
 
 def _translate(error: sqlite3.Error, path: Path) -> TicklakeError:
-    name = getattr(error, "sqlite_errorname", "")
-    if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"} or name.startswith("SQLITE_IOERR_TRUNC"):
+    if _may_heal(getattr(error, "sqlite_errorname", ""), path):
         return DiskFull(
             f"the log at {path.parent} cannot grow: {error}",
-            hint="free some space and run the command again: what was acknowledged is safe, the rest is sent again",
+            hint="free some space, or inodes (df -i), or allow more open files (ulimit -n), and run the command again: "
+            "what was acknowledged is safe, the rest is sent again",
         )
     return LogCorrupt(
-        f"the log segment {path} cannot be used: {error} ({name})",
+        f"the log segment {path} cannot be used: {error} ({getattr(error, 'sqlite_errorname', '')})",
         hint="ticklake doctor tells what was landed already; move the segment aside to go on without the rest of it",
     )
+
+
+def _may_heal(name: str, path: Path) -> bool:
+    """Whether SQLite names a want of space, inodes or open files; that a file cannot be made may be a want of permission too."""
+    if name == "SQLITE_CANTOPEN":
+        return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.R_OK | os.W_OK))
+    return name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"} or name.startswith(("SQLITE_IOERR_TRUNC", "SQLITE_IOERR_SHM"))

@@ -37,7 +37,7 @@ UNAUTHORIZED: Final = 401
 TOO_MANY_REQUESTS: Final = 429
 
 STEADY_SECONDS: Final = 10.0
-"""A connection that stood this long was a good one: the next failure begins with the shortest wait again."""
+"""A connection that stood this long, its handshake not counted, was a good one: the next failure begins with the shortest wait again."""
 
 
 class FinnhubClient:
@@ -99,9 +99,8 @@ class FinnhubClient:
         world = World(self._recorder, self._slots, self._rates, self._clock, limits, self._stopping, self._host)
         try:
             while not self._stopping.is_set():
-                started_ns = self._clock.monotonic_ns()
-                asked_wait = await self._attempt(world)
-                if self._clock.monotonic_ns() - started_ns > STEADY_SECONDS * NS_PER_SECOND:
+                stood_seconds, asked_wait = await self._attempt(world)
+                if stood_seconds > STEADY_SECONDS:
                     waited = limits.least_wait_seconds
                 waited = jittered(waited, least=limits.least_wait_seconds, most=limits.most_wait_seconds, chance=self._chance)
                 await world.pause(waited if asked_wait is None else asked_wait + waited)
@@ -113,17 +112,19 @@ class FinnhubClient:
                 await committing
             await self._recorder.commit()
 
-    async def _attempt(self, world: World) -> float | None:
-        """Stand one connection to its end; give how long the server asked to be left alone."""
+    async def _attempt(self, world: World) -> tuple[float, float | None]:
+        """Stand one connection to its end; give for how long it stood, and for how long the server asked to be left alone."""
         self.attempts += 1
         try:
             socket = await self._open()
         except Unreachable as unreachable:
-            return self._judge_refusal(unreachable)
-        if socket:
-            self.connections += 1
-            await Connection(socket, world).stand()
-        return None
+            return 0.0, self._judge_refusal(unreachable)
+        if not socket:
+            return 0.0, None
+        self.connections += 1
+        opened_ns = self._clock.monotonic_ns()
+        await Connection(socket, world).stand()
+        return (self._clock.monotonic_ns() - opened_ns) / NS_PER_SECOND, None
 
     async def _open(self) -> Socket | None:
         """Shake hands; give nothing if stopped meanwhile. Raises Unreachable."""

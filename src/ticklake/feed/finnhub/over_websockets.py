@@ -9,7 +9,7 @@ import contextlib
 from typing import Any, Final, cast
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.http11 import Response
 from websockets.protocol import Event
@@ -114,6 +114,14 @@ class _Connection(ClientConnection):
             self.transport.resume_reading()
 
 
+class _Attempt(connect):
+    """The library's way to a connection, but that it goes nowhere else: what another host says is not the vendor's."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is; where it points is not even read."""
+        return exc
+
+
 class WebsocketsSocket:
     """A `Socket`."""
 
@@ -174,9 +182,9 @@ class WebsocketsSocket:
 
 
 async def open_websocket(url: str, terms: Terms) -> Socket:
-    """Connect and shake hands. Raises Unreachable."""
+    """Connect and shake hands; a redirect is not followed. Raises Unreachable."""
     try:
-        connection = await connect(
+        connection = await _Attempt(
             url,
             logger=_SILENT,
             compression=None,
@@ -191,7 +199,7 @@ async def open_websocket(url: str, terms: Terms) -> Socket:
     except InvalidStatus as error:
         status = error.response.status_code
         raise Unreachable(f"status {status}", status=status, retry_after=_read_header(error.response, "Retry-After")) from None
-    except (OSError, WebSocketException) as error:
+    except Exception as error:  # noqa: BLE001 — what the library makes of an answer that is no handshake can be anything
         raise Unreachable(type(error).__name__) from None
     return WebsocketsSocket(cast("_Connection", connection), terms)
 
