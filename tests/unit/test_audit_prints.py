@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from tests.hostile import CASES, NOON_MS, TICK_CASES, Case, Trade
+from tests.hostile import CASES, NOON_MS, TICK_CASES, Case, Trade, answer_of
 from tests.rig import Session, Tick
 from tests.unit.fakes import FakeStore
 from ticklake.audit.identity import judge_prints
@@ -137,6 +137,27 @@ def test_a_print_that_cannot_be_read_keeps_its_place_and_what_can_be_told() -> N
         assert (each.price, each.size, each.conditions, each.line, each.frame) == (0, 0, (), 0, message)
         assert each.object_key == str(ObjectKey("log", 0, 0))
     assert prints[6] == prints[0]._replace(received_ns=(NOON_MS + 1) * 1_000_000, seq=1, line=1, frame="")
+
+
+def test_a_print_of_an_answer_keeps_its_place_too_and_a_whole_answer_that_cannot_be_read_has_none() -> None:
+    session = Session(collector="a", feed="finnhub_tick")
+    answer = answer_of({}, {"p": "null"}, {"v": "7"})
+    keeping = {"finnhub_tick": msgspec.structs.replace(FEEDS["finnhub_tick"], drops_repeats=True)}
+    prints = read([session.raw(answer, received_ms=NOON_MS), session.raw(b"7", received_ms=NOON_MS + 1)], feeds=keeping)
+
+    assert [(each.line, each.print_index, each.symbol, each.size // UNITS, each.reason) for each in prints] == [
+        (0, 0, "AAPL", 100, ""),
+        (0, 1, "AAPL", 0, "malformed"),
+        (0, 2, "AAPL", 7, ""),
+        (1, 0, "", 0, "malformed"),
+    ]
+    assert [each.frame for each in prints] == [answer.decode()] * 3 + [""]
+
+
+@pytest.mark.parametrize("digits", ["0", "-0.0", "0e999999"])
+def test_a_time_of_zero_is_1970_however_it_is_written(digits: str) -> None:
+    (found,) = read([Session(feed="finnhub_tick").raw(answer_of({"t": digits}), received_ms=NOON_MS)])
+    assert (found.traded_ms, found.reason) == (0, "time_before_1990")
 
 
 def test_the_second_copy_of_a_record_is_a_duplicate_and_twins_are_trades() -> None:

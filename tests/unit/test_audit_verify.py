@@ -212,6 +212,14 @@ def test_days_out_of_range_are_passed_over_and_not_the_end(store: FakeStore) -> 
     assert verify(store, FakeWarehouse(), SEEDS, project_sha256=RULES, first_date=same, last_date=same).bars == 9
 
 
+def test_the_prints_of_one_day_more_on_both_sides_are_read_along(store: FakeStore) -> None:
+    first, end = utc_ms("2025-11-17 00:00"), utc_ms("2025-11-20 00:00")
+    store.put(KEY, encode_object([Session().frame([Tick("AAPL", moment, "10", "2") for moment in (first - 1, first, end - 1, end)])]))
+    same = date(2025, 11, 18)
+    verified = verify(store, FakeWarehouse(), SEEDS, project_sha256=RULES, first_date=same, last_date=same)
+    assert (verified.prints, verified.trades, verified.bars) == (2, 2, 0)
+
+
 def test_a_vwap_one_unit_off_the_exact_one_is_the_same(store: FakeStore) -> None:
     store.put(KEY, encode_object([Session().frame([Tick("AAPL", TRADED_MS, "10", "1"), Tick("AAPL", TRADED_MS + 10_000, "11", "1")])]))
     for vwap, count in (("10.5", 0), ("10.50000001", 0), ("10.49999999", 0), ("10.50000002", 1)):

@@ -86,9 +86,9 @@ def _find_answer_problem(frame: Any, text: str) -> str:
     """Say what is wrong with a whole answer; nothing if its prints can be told apart, or if it holds none."""
     if isinstance(frame, Repeating):
         return "duplicate_keys"
-    if not isinstance(frame, dict) or type(frame.get("s")) is not str or not frame["s"]:
+    if not isinstance(frame, dict) or type(frame.get("s")) is not str or not frame["s"] or set(TICK_ARRAYS) - frame.keys():
         return "malformed"
-    arrays, codes = [frame.get(key, "") for key in TICK_ARRAYS], frame.get("c")
+    arrays, codes = [frame[key] for key in TICK_ARRAYS], frame.get("c")
     if all(array is None for array in arrays):
         return ""
     if not all(isinstance(array, list) for array in arrays) or not isinstance(codes, list | None):
