@@ -139,6 +139,7 @@ class Vendor:
         slots: int = 50,
         headers: Sequence[tuple[str, str]] = (),
         certificate: Path | None = None,
+        patience_seconds: float = 10.0,
     ) -> None:
         self.clock = clock
         self.opened: list[float] = []
@@ -149,6 +150,7 @@ class Vendor:
         self._play = play
         self._admit = admit
         self._headers = headers
+        self._patience_seconds = patience_seconds
         self._tls = None
         if certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -176,6 +178,7 @@ class Vendor:
             process_response=self._adorn,
             compression=None,
             ping_interval=None,
+            open_timeout=self._patience_seconds,
             close_timeout=1,
             ssl=self._tls,
             logger=silent_logger("rig"),

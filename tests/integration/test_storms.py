@@ -227,7 +227,8 @@ def test_waits_grow_while_handshakes_hang_and_begin_anew_behind_a_connection_tha
             await asyncio.sleep(20)
             socket.transport.abort()
 
-        return await live(clock, Vendor(clock, stand_a_while, admit=hang), seconds=700, log=Forgetful(), limits=limits)
+        vendor = Vendor(clock, stand_a_while, admit=hang, patience_seconds=30)
+        return await live(clock, vendor, seconds=700, log=Forgetful(), limits=limits)
 
     story: Story = run_simulated(run)
     attempts, (opened,), (closed,) = story.vendor.attempts, story.vendor.opened, story.vendor.closed
