@@ -6,6 +6,7 @@
     │   ├── HomeUnwritable        the home folder cannot be written
     │   └── HomeVersionMismatch   another version of ticklake made the home
     ├── KeyRefused                the feed does not know the key
+    ├── FeedUnreachable  retry    no connection to the feed came about
     ├── PlanRefused               the key's plan has no access to what was asked for
     ├── RequestRefused            the vendor cannot do what was asked for
     ├── AnswerInvalid             the vendor's answer is not what it should be
@@ -66,6 +67,12 @@ class HomeVersionMismatch(HomeError):
 
 class KeyRefused(TicklakeError):
     """The feed does not know the key: no use in trying again."""
+
+
+class FeedUnreachable(TicklakeError):
+    """No connection to the feed came about for as long as it was tried."""
+
+    retryable = True
 
 
 class PlanRefused(TicklakeError):

@@ -2,11 +2,14 @@
 
     log_event(OBJECT_LANDED, key=key, records=1200)
 
-Quiet by default: people read progress and results, machines read `TICKLAKE_LOG__LEVEL=info`.
+Quiet by default: people read progress and results, machines read `TICKLAKE_LOG__LEVEL=info`. Whoever turns events into
+sentences for people hears them whatever the level: `with listen(tell): …`.
 """
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 LOGGER: Final = logging.getLogger("ticklake")
@@ -23,6 +26,7 @@ SYMBOL_GRANTED: Final = "symbol_granted"
 SYMBOL_SILENT: Final = "symbol_silent"
 SYMBOLS_ROTATED: Final = "symbols_rotated"
 LOG_STALLED: Final = "log_stalled"
+LOG_RESUMED: Final = "log_resumed"
 SEGMENT_ROLLED: Final = "segment_rolled"
 SEGMENT_DROPPED: Final = "segment_dropped"
 OBJECT_LANDED: Final = "object_landed"
@@ -33,6 +37,9 @@ OBJECT_QUARANTINED: Final = "object_quarantined"
 OVERLAP_TRIMMED: Final = "overlap_trimmed"
 MODELS_BUILT: Final = "models_built"
 MANIFEST_NOT_KEPT: Final = "manifest_not_kept"
+STAGE_DELAYED: Final = "stage_delayed"
+STAGE_RESUMED: Final = "stage_resumed"
+STAGE_FAILED: Final = "stage_failed"
 
 
 def log_event(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
@@ -71,7 +78,33 @@ class JsonFormatter(logging.Formatter):
 def start_logging(level: str) -> None:
     """Send events of a level and above to stderr."""
     handler = logging.StreamHandler()
+    handler.setLevel(level.upper())
     handler.setFormatter(JsonFormatter())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level.upper())
     LOGGER.propagate = False
+
+
+class _Listener(logging.Handler):
+    def __init__(self, hear: Callable[[str, dict[str, Any]], None]) -> None:
+        super().__init__(logging.INFO)
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._hear(record.getMessage(), getattr(record, "fields", {}))
+        except OSError:  # whoever read stderr has gone: no reason for a feed to end
+            self.handleError(record)
+
+
+@contextmanager
+def listen(hear: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
+    """Call with each event and its fields, one at a time, from whatever thread and whatever the level, until the block ends."""
+    listener, level = _Listener(hear), LOGGER.level
+    LOGGER.addHandler(listener)
+    LOGGER.setLevel(min(level, logging.INFO))
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(listener)
+        LOGGER.setLevel(level)

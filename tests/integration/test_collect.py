@@ -48,7 +48,8 @@ def test_a_second_collector_with_the_key_is_refused_from_another_home_too(tmp_pa
         names = [path.name for path in locks.iterdir()]
         first.process.send_signal(signal.SIGTERM)
         code, stdout = first.end()
-    assert (code, len(names)) == (0, 1)
+    assert (code, len(names)) == (1, 1)
+    assert [line for line in first.seen if line.startswith("error: no connection to the feed came about")]
     assert re.fullmatch(r"[0-9a-f]{32}\.lock", names[0])
     assert KEY not in stdout + second.stdout + second.stderr + "".join(first.seen)
     assert KEY.encode() not in arguments
@@ -161,7 +162,16 @@ def test_a_second_ctrl_c_does_not_wait_for_a_full_disk_and_tells_what_is_lost(tm
     assert lost, said
     assert int(lost[1].replace(",", "")) > 0
     assert "hint: " in said
+    assert "warning: the log cannot be written, and the feed waits: " in said
     assert "Traceback" not in said
+
+
+def test_a_feed_that_is_not_reached_is_told_once_and_an_error_at_the_end_and_this_machine_asks_for_no_key(tmp_path: Path) -> None:
+    done = run_cli(tmp_path, "collect", "AAPL", "--url", "ws://127.0.0.1:1", "--seconds", "2")
+    assert_said(done, "error: no connection to the feed came about, in ", "hint:  check the network and the address")
+    assert done.stderr.count("warning: the feed at 127.0.0.1:1 cannot be reached, and is tried again and again: ") == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 3
 
 
 WITH_A_KEY = [

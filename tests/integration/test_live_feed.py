@@ -1,6 +1,7 @@
 """The client against an exchange on loopback: what was delivered is recorded, and no more is tried than is wise."""
 
 import itertools
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.integration.conftest import assert_said, run_cli
 from tests.live_rig import KEY, controls, make_exchange, read_records, run_day
 from tests.rig import build, find_unbalanced, land, verify_lake
 from ticklake.cli.lake import Lake
+from ticklake.cli.notices import give_notice
 from ticklake.errors import KeyRefused
 from ticklake.feed.exchange.quirks import Quirks
 from ticklake.feed.finnhub.client import Limits
@@ -90,9 +92,12 @@ def test_symbols_beyond_the_slots_are_named_and_the_rest_is_recorded(lake: Lake)
     assert not [record for record in read_records(lake) if (record.get("frame") or {}).get("type") == "error"]
 
 
-def test_an_exchange_says_which_wishes_it_cannot_grant(lake: Lake) -> None:
+def test_an_exchange_says_which_wishes_it_cannot_grant_and_people_are_told(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     exchange = make_exchange(lake, prints=1_000, slots=2)
-    run_day(lake, exchange, symbols=["FX:EURUSD", *exchange.symbols])
+    with give_notice():
+        run_day(lake, exchange, symbols=["FX:EURUSD", *exchange.symbols])
+    told = re.findall(r"^warning: the feed refuses (\S+), of which nothing is recorded", capsys.readouterr().err, re.MULTILINE)
+    assert Counter(told) == Counter(["FX:EURUSD", *exchange.symbols[2:]])
     errors = [record["frame"]["msg"] for record in read_records(lake) if (record.get("frame") or {}).get("type") == "error"]
     assert Counter(errors) == {"Invalid symbol FX:EURUSD": 1, "Subscribing to too many symbols": len(exchange.symbols) - 2}
     refused = {(symbol, each["cause"]) for each in controls(lake, "unsubscribed") for symbol in each["symbols"]}

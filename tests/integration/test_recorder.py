@@ -8,11 +8,14 @@ import pytest
 from tests.live_rig import controls, make_exchange, read_records, run_day
 from tests.rig import open_lake
 from ticklake.cli.lake import Lake
+from ticklake.cli.notices import give_notice
 from ticklake.errors import DiskFull, LogCorrupt
 from ticklake.feed.recorder import Recorder
 
 
-def test_a_full_disk_pauses_the_feed_and_loses_nothing_that_was_kept_with_a_log_that_pretends(lake: Lake) -> None:
+def test_a_full_disk_pauses_the_feed_and_loses_nothing_that_was_kept_with_a_log_that_pretends(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     class FullForAWhile:
         """A log that has no room at its third, fourth and fifth append."""
 
@@ -27,7 +30,11 @@ def test_a_full_disk_pauses_the_feed_and_loses_nothing_that_was_kept_with_a_log_
             return self.log.append(records)
 
     exchange = make_exchange(lake, prints=3_000, speed=20_000.0)
-    client = run_day(lake, exchange, log=FullForAWhile())
+    with give_notice():
+        client = run_day(lake, exchange, log=FullForAWhile())
+    stalled, resumed = capsys.readouterr().err.splitlines()
+    assert stalled == "warning: the log cannot be written, and the feed waits: the log cannot grow"
+    assert resumed == "the log is written again, and the feed goes on"
     assert "disk_full" in {closed["cause"] for closed in controls(lake, "session_closed")}
     assert client.connections > 1
     numbers: dict[str, list[int]] = {}

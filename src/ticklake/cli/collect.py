@@ -36,16 +36,25 @@ if TYPE_CHECKING:
 def collect(home: Path | None, symbols: tuple[str, ...], url: str | None, seconds: float | None, as_json: bool) -> None:
     """Record live trades into the log, every message as it comes, until Ctrl-C.
 
-    The key stands in TICKLAKE_FEED__KEY. Connections that fall silent or break are replaced; each is a session, and
-    its end is recorded with its cause. Ctrl-C waits until all that came is durable; a second one does not. In another
-    terminal: ticklake run.
+    The key stands in TICKLAKE_FEED__KEY; an exchange on this machine needs none of yours. Connections that fall silent
+    or break are replaced; each is a session, and its end is recorded with its cause. Ctrl-C waits until all that came
+    is durable; a second one does not. In another terminal: ticklake run.
     """
     from ticklake.cli.lake import Lake
+    from ticklake.cli.notices import give_notice
+    from ticklake.errors import FeedUnreachable
 
     lake = Lake.at(home).open()
     with progress("collect", unit="records") as show, open_collector(lake, symbols=symbols, url=url, on_commit=show) as collector:
-        asyncio.run(_collect(collector, seconds))
+        with give_notice() as notices:
+            asyncio.run(_collect(collector, seconds))
         counted = collector.tally()
+    if not counted["connections"]:
+        raise FeedUnreachable(
+            f"no connection to the feed came about, in {counted['attempts']:,} attempts ({notices.obstacle or 'it did not answer yet'}):"
+            " nothing was recorded",
+            hint="check the network and the address, --url or feed.url; an exchange of your own: ticklake simulate",
+        )
     if as_json:
         print_json(counted)
         return
@@ -87,22 +96,20 @@ def open_collector(
 ) -> Iterator[Collector]:
     """Build a client from the settings, in possession of the log's end and of the key, until the block ends.
 
-    Symbols and address stand in for the settings'. Raises SettingsInvalid, StageLocked.
+    Symbols and address stand in for the settings' (access.py). Raises SettingsInvalid, StageLocked.
     """
+    from ticklake.cli.access import Access
     from ticklake.errors import SettingsInvalid
     from ticklake.locks import hold_stage
 
-    settings = lake.settings.feed
-    key, url = settings.key.get_secret_value(), url or settings.url
-    symbols = symbols or settings.symbols
-    if not key:
-        raise SettingsInvalid("there is no key for the feed", hint="set it: export TICKLAKE_FEED__KEY=…; without one: ticklake simulate")
-    if not symbols and not settings.pinned_symbols:
+    access = Access.of(lake.settings.feed, url=url, symbols=symbols)
+    if not access.has_symbols:
         raise SettingsInvalid("there is nothing to subscribe to", hint="name symbols: ticklake collect AAPL MSFT, or set feed.symbols")
-    with hold_stage(lake.home.locks, "log"), hold_feed_key(lake, url=url, key=key):
+    key = access.key.get_secret_value()
+    with hold_stage(lake.home.locks, "log"), hold_feed_key(lake, url=access.url, key=key):
         log = lake.open_log_writer()
         try:
-            yield make_collector(lake, log, url=url, key=key, symbols=symbols, on_commit=on_commit)
+            yield make_collector(lake, log, url=access.url, key=key, symbols=access.symbols, on_commit=on_commit)
         finally:
             log.close()
 

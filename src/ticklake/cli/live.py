@@ -11,18 +11,15 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
-from ticklake.cli.simulate import SIMULATED_KEY
-from ticklake.errors import SettingsInvalid
+from ticklake.cli.access import Access
 
 if TYPE_CHECKING:
     from ticklake.cli.collect import Collector
     from ticklake.cli.lake import Lake
     from ticklake.contracts.ports import LogWriter
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-EXAMPLE: Final = 'TICKLAKE_FEED__SYMBOLS=\'["AAPL","MSFT"]\''
+EXAMPLE: Final = "TICKLAKE_FEED__SYMBOLS=AAPL,MSFT"
 
 
 class SharedWriter:
@@ -46,10 +43,9 @@ class SharedWriter:
 class LiveFeed:
     """A feed that a lake is set to collect from."""
 
-    def __init__(self, lake: "Lake", url: str, key: str) -> None:
+    def __init__(self, lake: "Lake", access: Access) -> None:
         self._lake = lake
-        self._url = url
-        self._key = key
+        self._access = access
         self._lock = threading.RLock()  # a signal may call `stop` in the middle of `stop`
         self._is_stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,27 +53,16 @@ class LiveFeed:
 
     @classmethod
     def of(cls, lake: "Lake", url: str | None) -> Self | None:
-        """Give the feed that a key or an address is set for; None if neither is. Raises SettingsInvalid.
-
-        An exchange on this machine needs no key of yours.
-        """
-        from ticklake.feed.finnhub.client import read_host
-
+        """Give the feed that a key or an address is set for; None if neither is. Raises SettingsInvalid."""
         settings = lake.settings.feed
-        key = settings.key.get_secret_value()
-        if not (key or url or settings.url != type(settings)().url):
+        if not (settings.key.get_secret_value() or url or settings.url != type(settings)().url):
             return None
-        address = url or settings.url
-        host = read_host(address)
-        if not key and urlsplit(address).hostname not in LOOPBACK:
-            raise SettingsInvalid(f"there is no key for the feed at {host}", hint="set it: export TICKLAKE_FEED__KEY=…")
-        return cls(lake, address, key or SIMULATED_KEY)
+        return cls(lake, Access.of(settings, url=url))
 
     @property
     def has_symbols(self) -> bool:
         """Whether there is anything to subscribe to."""
-        settings = self._lake.settings.feed
-        return bool(settings.symbols or settings.pinned_symbols)
+        return self._access.has_symbols
 
     def tally(self) -> dict[str, Any] | None:
         """Give what was done so far; None if it did not begin."""
@@ -87,7 +72,7 @@ class LiveFeed:
         """Record into a log until stopped; its loop is this thread's. Raises KeyRefused, StageLocked, DiskFull if given up."""
         from ticklake.cli.collect import hold_feed_key
 
-        with hold_feed_key(self._lake, url=self._url, key=self._key):
+        with hold_feed_key(self._lake, url=self._access.url, key=self._access.key.get_secret_value()):
             asyncio.run(self._collect(log))
         self.tally()
 
@@ -103,7 +88,8 @@ class LiveFeed:
     async def _collect(self, log: "LogWriter") -> None:
         from ticklake.cli.collect import make_collector
 
-        collector = make_collector(self._lake, log, url=self._url, key=self._key, symbols=self._lake.settings.feed.symbols)
+        url, key, symbols, _ = self._access
+        collector = make_collector(self._lake, log, url=url, key=key.get_secret_value(), symbols=symbols)
         with self._lock:
             self._loop, self._collector = asyncio.get_running_loop(), collector
             if self._is_stopped:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from ticklake.contracts.frame import Stamp, envelope_head, format_control, frame_body
 from ticklake.contracts.ports import Clock, LogWriter
 from ticklake.errors import DiskFull
-from ticklake.logs import LOG_STALLED, warn_event
+from ticklake.logs import LOG_RESUMED, LOG_STALLED, log_event, warn_event
 
 COMMIT_SECONDS: Final = 0.01
 RETRY_SECONDS: Final = 0.5
@@ -125,6 +125,8 @@ class Recorder:
                 self.is_stalled = True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._given_up.wait(), RETRY_SECONDS)
+        if self.is_stalled and not self._pending:
+            log_event(LOG_RESUMED, records=self.records)
         self.is_stalled = bool(self._pending)
 
     def give_up(self) -> None:

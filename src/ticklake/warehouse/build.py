@@ -67,12 +67,14 @@ class Builder:
         batch_records: int,
         should_stop: Callable[[], bool] = lambda: False,
         on_progress: OnProgress = _silent,
+        into: Built | None = None,
     ) -> Built:
         """Bring gold up to what is landed. With `full` everything behind bronze is made again.
 
         A project that changed since the last build is a full one too: gold is a function of bronze and of the models.
+        What is done is added to `into`, if given, before an error too.
         """
-        built = Built()
+        built = into or Built()
         with hold_stage(self._locks, "build"):
             while not should_stop():
                 with self._turn():
