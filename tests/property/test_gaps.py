@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +23,7 @@ SECONDS: Final = 900
 SYMBOLS: Final = ("AAPL", "IBM", "BINANCE:BTCUSDT")
 GAPS: Final = "select symbol, from_ns, coalesce(to_ns, 9223372036854775807) from silver.feed_gaps order by all"
 BARS: Final = "select symbol, epoch_ms(start_at), has_gap from gold.current_bars_1m where lens = 'all_prints'"
+HAS_GAP: Final = "select symbol, start_at, has_gap from gold.{} where lens = 'all_prints' order by all"
 
 
 class Life(msgspec.Struct):
@@ -137,9 +140,38 @@ def test_gaps_are_what_nobody_observed_and_bars_that_overlap_one_say_so(seed: in
         assert has_gap == any(gap[0] < to_ns and gap[1] >= from_ns for gap in found.get(symbol, [])), (symbol, start_ms)
 
 
+def test_a_gap_as_of_a_moment_is_what_a_lake_of_that_moment_tells(tmp_path: Path) -> None:
+    """A connection observes up to the last message that had come by then: nobody knew yet whether another would."""
+    heard, mute, fresh = (Session(collector=collector) for collector in "abc")
+    records = [heard.control("subscribed", received_ms=_at(0), symbols=["AAPL", "IBM"], without_slot=[])]
+    records += [mute.control("subscribed", received_ms=_at(1), symbols=["AAPL", "IBM"], without_slot=[])]
+    records += [heard.frame([Tick("AAPL", _at(second), "10.5", "100")]) for second in (2, 600)]
+    records += [fresh.control("subscribed", received_ms=_at(610), symbols=["AAPL", "IBM"], without_slot=[])]
+    records += [fresh.frame([Tick("IBM", _at(612), "10.5", "100")])]
+    moment = datetime.fromtimestamp(_at(615) / 1000, UTC).replace(tzinfo=None)
+    later = [session.frame([Tick("AAPL", _at(690), "10.5", "100")]) for session in (heard, mute)]
+
+    lake = open_lake(tmp_path)
+    told = []
+    for part in (records, later):
+        log_records(lake, part)
+        land(lake)
+        build(lake)
+        told.append(lake.query(HAS_GAP.format("current_bars_1m")).rows)
+        as_of = HAS_GAP.format("bars_1m_as_of($moment, [], date '1970-01-01', date '2100-01-01')")
+        assert lake.query(as_of, {"moment": moment}).rows == told[0]
+    assert {has_gap for *_, has_gap in told[0]} == {True, False}
+    assert told[1] != told[0]
+
+
+def received_ns(record: bytes) -> int:
+    """Give when a record was received."""
+    return read_record_id(record).received_ns
+
+
 def arrive(life: Life, choose: random.Random) -> list[list[bytes]]:
     """Give the records in parts: most of the first half, in disorder; some that come as they were made; and all that is left."""
-    records = sorted(life.records, key=lambda record: read_record_id(record).received_ns)
+    records = sorted(life.records, key=received_ns)
     half, step = len(records) // 2, choose.randrange(3, 30)
     early = [record for record in records[:half] if choose.random() < 0.9]
     in_order = records[half : half + step], records[half + step : half + 2 * step]
