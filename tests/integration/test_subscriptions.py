@@ -43,3 +43,20 @@ def test_words_that_arrive_after_the_prints_judge_them_again(lake: Lake) -> None
     gold, prints = read_gold(lake), read_prints(lake)
     build(lake, full=True)
     assert (read_gold(lake), read_prints(lake)) == (gold, prints)
+
+
+def test_sessions_of_one_name_in_two_feeds_are_two(lake: Lake) -> None:
+    strict, free = Session(feed="finnhub"), Session(feed="demo")
+    announced = strict.control("subscribing", received_ms=NOON_MS - 1, symbols=["AAPL"])
+    opened = free.control("session_opened", received_ms=NOON_MS - 1)
+    prints = [session.frame([Tick(symbol, NOON_MS, "10", "1") for symbol in ("AAPL", "SPY")]) for session in (strict, free)]
+
+    found = tell(lake, announced, opened, *prints, prints[0])
+    assert found == {
+        ("AAPL", ""): 2,
+        ("SPY", ""): 1,
+        ("SPY", "symbol_not_subscribed"): 1,
+        ("AAPL", "resent_frame"): 1,
+        ("SPY", "resent_frame"): 1,
+    }
+    assert lake.query("select distinct feed from gold.bars_1d where symbol = 'SPY'").rows == [("demo",)]
