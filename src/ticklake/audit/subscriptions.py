@@ -1,6 +1,6 @@
 """What sessions say that they subscribed to: prints of what a session never named are none.
 
-Takes      control records, in any order
+Takes      control records, in any order; one that names nothing that could be a symbol says nothing
 Guarantee  a session that does not announce its wishes (`subscribing`) is not judged: a recording, or one of an older version
 """
 
@@ -14,11 +14,15 @@ class Subscriptions:
         self._announced: set[tuple[str, str]] = set()
         self._named: set[tuple[str, str, str]] = set()
 
-    def learn(self, feed: str, session: str, control: dict[str, Any]) -> None:
+    def learn(self, feed: str, session: str, control: Any) -> None:
         """Take in a control record."""
-        if control.get("type") in {"subscribing", "subscribed"}:
-            self._named.update((feed, session, symbol) for symbol in control["symbols"])
-        if control.get("type") == "subscribing" and control["symbols"]:
+        told = control if isinstance(control, dict) else {}
+        if told.get("type") not in ("subscribing", "subscribed"):
+            return
+        symbols = told.get("symbols")
+        named = {(feed, session, each) for each in symbols if type(each) is str and each} if isinstance(symbols, list) else set()
+        self._named |= named
+        if told["type"] == "subscribing" and named:
             self._announced.add((feed, session))
 
     def allow(self, feed: str, session: str, symbol: str) -> bool:
