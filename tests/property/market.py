@@ -98,14 +98,14 @@ def _records(choose: random.Random, number: int) -> Iterator[bytes]:
         yield asked.control("session_opened", received_ms=moments[-1] + 20)
         yield asked.raw(_answer([tick for tick in past if tick.symbol == symbols[0]], page), received_ms=moments[-1] + 20)
         yield asked.control("session_closed", received_ms=moments[-1] + 20, cause="answered")
-    for price in (10, 11):  # a vendor's bars, which it corrected; and a split
+    for price, later_ms in ((11, 1), (10, 2), (11, 3)):  # a vendor's bars, which it corrected, and again; and a split
         asked = Session(feed="finnhub_candle", number=300 + 20 * number + price)
         question = {"symbol": symbols[0], "resolution": "D", "from": 1704844800, "to": 1704931200}
-        yield asked.control("session_opened", received_ms=moments[-1] + price, path="/stock/candle", parameters=question)
+        yield asked.control("session_opened", received_ms=moments[-1] + later_ms, path="/stock/candle", parameters=question)
         seconds = [1704844800, 1704931200][: 12 - price]
         arrays = ",".join(f'"{key}":{[price + place for place in range(len(seconds))]}' for key in "ohlcv")
-        yield asked.raw(f'{{{arrays},"t":{seconds},"s":"ok"}}'.encode(), received_ms=moments[-1] + price)
-        yield asked.control("session_closed", received_ms=moments[-1] + price, cause="answered")
+        yield asked.raw(f'{{{arrays},"t":{seconds},"s":"ok"}}'.encode(), received_ms=moments[-1] + later_ms)
+        yield asked.control("session_closed", received_ms=moments[-1] + later_ms, cause="answered")
     asked = Session(feed="finnhub_split", number=700 + number)
     split = f'{{"symbol":"{symbols[0]}","date":"2024-01-11","fromFactor":1,"toFactor":{2 + number}}}'
     yield asked.control("session_opened", received_ms=moments[-1], path="/stock/split", parameters={"symbol": symbols[0]})

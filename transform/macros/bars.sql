@@ -170,28 +170,31 @@ bars as (
     {{ bars(interval, 'minutes', 'received_day_marks') }}
 ),
 
-records as (
+heard as (
 
     select
         feed,
-        received_ns
+        session,
+        max(received_ns) as last_received_ns,
+        max(case when kind <> 'control' then received_ns end) as last_frame_ns
     from {{ ref('recorded_frames') }}
     where received_ns <= {{ timestamp_to_ns('as_of') }}
+    group by feed, session
 
 ),
 
 known_sessions as (
 
     select
-        feed,
-        session,
-        collector,
-        first_received_ns,
-        case when closed_ns <= {{ timestamp_to_ns('as_of') }} then closed_ns end as closed_ns,
-        case when closed_ns <= {{ timestamp_to_ns('as_of') }} then cause end as cause,
-        least(last_frame_ns, {{ timestamp_to_ns('as_of') }}) as last_frame_ns
-    from {{ ref('feed_sessions') }}
-    where first_received_ns <= {{ timestamp_to_ns('as_of') }}
+        feed_sessions.feed,
+        feed_sessions.session,
+        feed_sessions.collector,
+        feed_sessions.first_received_ns,
+        case when feed_sessions.closed_ns <= {{ timestamp_to_ns('as_of') }} then feed_sessions.closed_ns end as closed_ns,
+        case when feed_sessions.closed_ns <= {{ timestamp_to_ns('as_of') }} then feed_sessions.cause end as cause,
+        heard.last_frame_ns
+    from {{ ref('feed_sessions') }} as feed_sessions
+    inner join heard on feed_sessions.feed = heard.feed and feed_sessions.session = heard.session
 
 ),
 
@@ -206,7 +209,7 @@ gaps as (
     {{ feed_gaps('known_sessions', 'known_events') }}
 ),
 
-{{ tell_reader(interval, 'records', 'received_ns') }}
+{{ tell_reader(interval, 'heard') }}
 {% endmacro %}
 
 
@@ -230,12 +233,12 @@ feed_sessions as (
 
 ),
 
-{{ tell_reader(interval, 'feed_sessions', 'last_received_ns') }}
+{{ tell_reader(interval, 'feed_sessions') }}
 {% endmacro %}
 
 
-{# The end of a query with bars and gaps: whether one overlaps, and whether the feed's watermark has passed what makes a bar final. #}
-{% macro tell_reader(interval, records, received_ns) -%}
+{# The end of a query with bars and gaps, and what of each connection came last (last_received_ns): whether one overlaps, and whether the feed's watermark has passed what makes a bar final. #}
+{% macro tell_reader(interval, sessions) -%}
 watched_bars as (
     {{ watched_bars(interval, 'bars') }}
 ),
@@ -244,8 +247,8 @@ watermarks as (
 
     select
         feed,
-        max({{ received_ns }}) as watermark_ns
-    from {{ records }}
+        max(last_received_ns) as watermark_ns
+    from {{ sessions }}
     group by feed
 
 )

@@ -3,7 +3,8 @@
     known by a moment. Only where somebody subscribed: a recording claims nothing about what it does not hold.
 
     A connection proves that it observed a symbol from when its subscription was answered to the last message that
-    came, whatever came after that; where it gave up a symbol that was silent, to the moment since which it was. What no connection of the feed proves is a gap, in nanoseconds, both ends
+    came, whatever came after that: one on which none ever came observed nothing. Where it gave up a symbol that was
+    silent, to the moment since which it was. What no connection of the feed proves is a gap, in nanoseconds, both ends
     included; its cause is why the connection ended that had seen the most.
 #}
 
@@ -19,7 +20,7 @@
             when turns.event = 'no_slot' then turns.received_ns - 1
             else
                 greatest(
-                    least(coalesce(turns.next_ns - 1, ended_sessions.last_frame_ns), ended_sessions.last_frame_ns),
+                    least(coalesce(turns.next_ns - 1, ended_sessions.observed_to_ns), ended_sessions.observed_to_ns),
                     turns.received_ns - 1
                 )
         end as to_ns,
@@ -28,7 +29,7 @@
     from (
         select
             *,
-            lead(least(since_ns + 1, received_ns)) over (partition by feed, session, symbol order by seq) as next_ns,
+            lead(least(coalesce(since_ns, received_ns - 1), received_ns - 1) + 1) over (partition by feed, session, symbol order by seq) as next_ns,
             lead(cause) over (partition by feed, session, symbol order by seq) as next_cause
         from (
             select distinct
@@ -48,7 +49,7 @@
         select
             feed,
             session,
-            last_frame_ns,
+            coalesce(last_frame_ns, first_received_ns - 1) as observed_to_ns,
             closed_ns is not null
             or lead(session) over (partition by feed, collector order by first_received_ns, session) is not null as is_over,
             coalesce(cause, 'collector_died') as cause

@@ -2,7 +2,7 @@
     What is the same trade? Takes prints judged by themselves, and what their sessions said of subscriptions (feed_events);
     gives each its verdict and the reason for it.
 
-    resent_frame       another copy of a record that is there already: one (session, seq) counts once
+    resent_frame       another copy of a record that is there already: one (feed, session, seq) counts once
     symbol_not_subscribed
                        its session says what it is about to ask for (`subscribing`), and never named the symbol
     suspected_repeat   the same message under two numbers of a session: flagged, and dropped only where the feed's
@@ -16,17 +16,20 @@
     with wishes as (
 
         select distinct
+            feed,
             session,
             symbol,
             event = 'subscribing' as is_announced
         from {{ events }}
-        where event in ('subscribing', 'subscribed') and session in (select session from {{ prints }})
+        where event in ('subscribing', 'subscribed') and (feed, session) in (select feed, session from {{ prints }})
 
     ),
 
     announcing_sessions as (
 
-        select distinct session
+        select distinct
+            feed,
+            session
         from wishes
         where is_announced
 
@@ -35,6 +38,7 @@
     named_symbols as (
 
         select distinct
+            feed,
             session,
             symbol
         from wishes
@@ -58,6 +62,7 @@
     resent_frames as (
 
         select
+            feed,
             session,
             seq,
             first_copy
@@ -69,10 +74,11 @@
     repeated_keys as (
 
         select
+            feed,
             session,
             frame_key
         from frames
-        group by session, frame_key
+        group by feed, session, frame_key
         having min(seq) <> max(seq)
 
     ),
@@ -80,14 +86,15 @@
     repeated_messages as (
 
         select
+            feed,
             session,
             frame_key,
             symbol,
             bucket,
             min(seq) as first_seq
         from {{ prints }}
-        where own_reason is null and (session, frame_key) in (select session, frame_key from repeated_keys)
-        group by session, frame_key, symbol, bucket
+        where own_reason is null and (feed, session, frame_key) in (select feed, session, frame_key from repeated_keys)
+        group by feed, session, frame_key, symbol, bucket
 
     ),
 
@@ -102,15 +109,24 @@
             prints.own_reason is null and coalesce(prints.seq > repeated_messages.first_seq, false) as is_repeated
         from {{ prints }} as prints
         left join {{ ref('feeds') }} as feeds on prints.feed = feeds.feed
-        left join resent_frames on prints.session = resent_frames.session and prints.seq = resent_frames.seq
+        left join resent_frames
+            on
+                prints.feed = resent_frames.feed
+                and prints.session = resent_frames.session
+                and prints.seq = resent_frames.seq
         left join repeated_messages
             on
-                prints.session = repeated_messages.session
+                prints.feed = repeated_messages.feed
+                and prints.session = repeated_messages.session
                 and prints.frame_key = repeated_messages.frame_key
                 and prints.symbol = repeated_messages.symbol
                 and prints.bucket = repeated_messages.bucket
-        left join announcing_sessions on prints.session = announcing_sessions.session
-        left join named_symbols on prints.session = named_symbols.session and prints.symbol = named_symbols.symbol
+        left join announcing_sessions on prints.feed = announcing_sessions.feed and prints.session = announcing_sessions.session
+        left join named_symbols
+            on
+                prints.feed = named_symbols.feed
+                and prints.session = named_symbols.session
+                and prints.symbol = named_symbols.symbol
 
     ),
 

@@ -22,15 +22,18 @@ def judge_prints(prints: Iterable[Print], feeds: dict[str, Feed], subscriptions:
     They come in the order of the logs: of the copies of a record the first stays; of identical prints of several collectors the
     nth of each is one trade, and the first to arrive stays.
     """
-    first_copies: dict[tuple[str, int], tuple[str, int]] = {}
+    first_copies: dict[tuple[str, str, int], tuple[str, int]] = {}
     kept = []
     for each in prints:
         place = each.object_key, each.line
-        if first_copies.setdefault((each.session, each.seq), place) == place:
+        if first_copies.setdefault((each.feed, each.session, each.seq), place) == place:
             kept.append(each)
-        elif _offset(first_copies[each.session, each.seq]) != _offset(place):
+        elif _offset(first_copies[each.feed, each.session, each.seq]) != _offset(place):
             yield each._replace(reason="resent_frame")
-    judged = [each if each.reason or subscriptions.allow(each.session, each.symbol) else each._replace(reason=UNINVITED) for each in kept]
+    judged = [
+        each if each.reason or subscriptions.allow(each.feed, each.session, each.symbol) else each._replace(reason=UNINVITED)
+        for each in kept
+    ]
     genuine = defaultdict(list)
     for each in _mark_repeats(judged, feeds):
         if each.reason:
@@ -56,7 +59,7 @@ def _mark_repeats(prints: list[Print], feeds: dict[str, Feed]) -> Iterator[Print
         if each.reason or not feeds[each.feed].drops_repeats:
             yield each
             continue
-        first_seq = first_seqs.setdefault((each.session, each.frame, each.symbol, str(each.bucket)), each.seq)
+        first_seq = first_seqs.setdefault((each.feed, each.session, each.frame, each.symbol, str(each.bucket)), each.seq)
         yield each._replace(reason="suspected_repeat") if each.seq > first_seq else each
 
 

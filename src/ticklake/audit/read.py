@@ -53,7 +53,7 @@ def _read_record(object_key: str, line: int, record: bytes, feeds: dict[str, Fee
     except (ValueError, KeyError, TypeError) as error:
         raise corrupt(object_key, f"line {line} is no record: {error}") from error
     if "control" in envelope:
-        subscriptions.learn(message.session, envelope["control"])
+        subscriptions.learn(message.feed, message.session, envelope["control"])
         return
     feed = feeds.get(message.feed)
     parse = PARSERS.get(feed.parser) if feed else None

@@ -2,6 +2,7 @@
     grain: what one record of a connection says about observing a symbol: feed, session, seq, symbol, in each copy
 
     A frame that cannot be read names no symbol: its symbol is empty, and it speaks of all.
+    What is no symbol's name, or no number, where one belongs, says nothing.
     A symbol that was given up because it was silent was observed until since_ns, and no longer.
 #}
 {{ config(materialized='incremental', incremental_strategy='append', post_hook='{{ advance_watermark() }}') }}
@@ -17,7 +18,7 @@ with new_controls as (
         control,
         control ->> '$.type' as control_type,
         control ->> '$.cause' as cause,
-        cast(control ->> '$.since_ns' as bigint) as since_ns
+        try_cast(control ->> '$.since_ns' as bigint) as since_ns
     from {{ ref('recorded_frames') }}
     where kind = 'control' and load_id > {{ watermark('feed_events') }}
 
@@ -30,6 +31,24 @@ new_prints as (
 
 ),
 
+told_names as (
+
+    select
+        * exclude (control),
+        control_type as event,
+        unnest(json_extract(control, '$.symbols[*]')) as name
+    from new_controls
+    where control_type in ('subscribing', 'subscribed', 'unsubscribed')
+    union all by name
+    select
+        * exclude (control),
+        'no_slot' as event,
+        unnest(json_extract(control, '$.without_slot[*]')) as name
+    from new_controls
+    where control_type = 'subscribed'
+
+),
+
 named_symbols as (
 
     select
@@ -37,30 +56,13 @@ named_symbols as (
         feed,
         session,
         seq,
-        unnest(from_json(control -> '$.symbols', '["VARCHAR"]')) as symbol,
-        control_type as event,
+        name ->> '$' as symbol,
+        event,
         cause,
         since_ns,
         received_ns
-    from new_controls
-    where control_type in ('subscribing', 'subscribed', 'unsubscribed')
-
-),
-
-symbols_without_slot as (
-
-    select
-        load_id,
-        feed,
-        session,
-        seq,
-        unnest(from_json(control -> '$.without_slot', '["VARCHAR"]')) as symbol,
-        'no_slot' as event,
-        cause,
-        since_ns,
-        received_ns
-    from new_controls
-    where control_type = 'subscribed'
+    from told_names
+    where json_type(name) = 'VARCHAR' and name ->> '$' <> ''
 
 ),
 
@@ -84,8 +86,6 @@ unreadable_frames as (
 events as (
 
     select * from named_symbols
-    union all
-    select * from symbols_without_slot
     union all
     select * from unreadable_frames
 

@@ -1,6 +1,7 @@
 {#
     grain: one answer of a vendor about history: feed, session, seq
 
+    The same answer, given again later, is the same session: it counts as given when it came last.
     What it is about stands in its session's first record, which may come later than it.
 #}
 {{ config(materialized='view', tags=['definition']) }}
@@ -26,10 +27,10 @@ records as (
 
 ),
 
-first_copies as (
+latest_copies as (
 
     select * from records
-    qualify row_number() over (partition by feed, session, seq order by {{ copy_key() }}) = 1
+    qualify row_number() over (partition by feed, session, seq order by received_ns desc, {{ copy_key() }} desc) = 1
 
 ),
 
@@ -41,7 +42,7 @@ questions as (
         control ->> '$.path' as path,
         control ->> '$.parameters.symbol' as symbol,
         control ->> '$.parameters.resolution' as resolution
-    from first_copies
+    from latest_copies
     where kind = 'control' and control ->> '$.type' = 'session_opened'
     qualify row_number() over (partition by feed, session order by seq) = 1
 
@@ -53,7 +54,7 @@ told_answers as (
         *,
         case when feed = 'finnhub_candle' then {{ candles('frame') }} end as candles,
         case when feed = 'finnhub_split' then {{ splits('frame') }} end as splits
-    from first_copies
+    from latest_copies
     where kind <> 'control'
 
 ),
