@@ -252,7 +252,7 @@ def test_run_without_symbols_says_how_to_name_some_and_goes_on(
 ) -> None:
     set_feed(key=KEY)
     assert _find_live(Lake.at(tmp_path), None, has_recordings=False) is None
-    assert 'TICKLAKE_FEED__SYMBOLS=\'["AAPL","MSFT"]\'' in capsys.readouterr().err
+    assert "TICKLAKE_FEED__SYMBOLS=AAPL,MSFT" in capsys.readouterr().err
 
 
 def test_run_leaves_the_log_to_who_writes_it_already(
