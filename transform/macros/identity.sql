@@ -10,7 +10,8 @@
     other_collector    the nth identical print of one collector is the nth of another: the first to arrive stays, so
                        that of a kind there are as many trades as the collector saw that saw most
 
-    All copies of a print lie in one bucket, so that the verdicts of a bucket need its own prints alone.
+    All copies of a print lie in one bucket, so that the verdicts of a bucket need its own prints alone. One kind does
+    not: a print that is bad by itself, in a vendor's answer that was asked for again, lies where each copy was received.
 #}
 {% macro judge_identity(prints, events) %}
     with wishes as (
